@@ -1,0 +1,1 @@
+"""Generated stubs of the wire contract; never edited (`make proto`)."""

@@ -1,0 +1,1 @@
+"""Rows in, neighbours out: durable, mutable, filtered collections over FAISS."""

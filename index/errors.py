@@ -1,0 +1,107 @@
+"""Everything that the index raises.
+
+VectorIndexError
+├── CollectionError              a collection as a whole
+│   ├── CollectionNotFoundError
+│   ├── CollectionExistsError
+│   └── ReadOnlyError            a vocabulary, or a data folder that cannot be written
+├── SpecError                    a declaration does not fit; `field` names the part
+├── FilterError                  a filter names an undeclared field or a value of another type
+├── QueryError                   a query or its options do not fit; `field` names the part
+├── PointError                   one point of a batch; the others go on
+│   ├── InvalidPointError        id, vector or payload; `field` names the part
+│   └── PointNotFoundError
+├── StorageError                 disk full, permission, damage that cannot be mended from the store
+│   ├── LockedError              another process serves this data folder; names its pid
+│   └── SnapshotError            damaged, or of another format version
+└── RecipeError                  an index cannot be built or read
+"""
+
+
+class VectorIndexError(Exception):
+    """Base of all errors of this package."""
+
+
+class CollectionError(VectorIndexError):
+    """A collection as a whole."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class CollectionNotFoundError(CollectionError):
+    """No collection or alias has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, f"there is no collection {name!r}")
+
+
+class CollectionExistsError(CollectionError):
+    """The name is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, f"there is a collection {name!r} already")
+
+
+class ReadOnlyError(CollectionError):
+    """The collection cannot be written."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, f"collection {name!r} is read-only: {reason}")
+
+
+class FieldError(VectorIndexError):
+    """Part of a request does not fit; `field` is its name as a caller knows it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class SpecError(FieldError):
+    """A declaration does not fit."""
+
+
+class FilterError(FieldError):
+    """A filter names an undeclared field or a value of another type."""
+
+
+class QueryError(FieldError):
+    """A query or its options do not fit."""
+
+
+class PointError(FieldError):
+    """One point of a batch failed; the others go on."""
+
+
+class InvalidPointError(PointError):
+    """Id, vector or payload is not acceptable."""
+
+
+class PointNotFoundError(PointError):
+    """No point has this id."""
+
+    def __init__(self, point_id: str) -> None:
+        super().__init__("ids", f"there is no point {point_id!r}")
+        self.point_id = point_id
+
+
+class StorageError(VectorIndexError):
+    """Disk full, no permission, or damage that cannot be mended from the store."""
+
+
+class LockedError(StorageError):
+    """Another process serves this data folder."""
+
+    def __init__(self, path: str, pid: int) -> None:
+        super().__init__(f"data folder {path} is in use by process {pid}; stop it first")
+        self.pid = pid
+
+
+class SnapshotError(StorageError):
+    """A snapshot is damaged, or of another format version."""
+
+
+class RecipeError(VectorIndexError):
+    """An index cannot be built or read."""
