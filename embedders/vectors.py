@@ -15,9 +15,8 @@ def normalize_rows(rows: FloatRows) -> FloatRows:
 
 def row_norms(rows: FloatRows) -> NDArray[np.float32]:
     """Euclidean lengths, float32 (n,)."""
-    return np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float32)).astype(
-        np.float32, copy=False
-    )
+    squares: NDArray[np.float32] = np.einsum("ij,ij->i", rows, rows, dtype=np.float32)
+    return np.sqrt(squares)
 
 
 def top_k(scores: NDArray[np.float32], k: int) -> IndexArray:

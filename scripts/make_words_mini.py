@@ -7,8 +7,8 @@ line, the encyclopaedic lines (Wikipedia, then Wikinews) first.
 
 Several Word2Vec runs are trained on the same shuffled text.  Their vectors are
 unit-normalised, put side by side and reduced by principal components: runs that
-differ in architecture err on different words, so that the joint vectors are
-better than any single run's, and the result still fits a small file.
+differ in architecture err on different words, so the joint vectors are better
+than any single run's, and the result still fits a small file.
 
 Every run is kept in the --work folder and read from there when it exists, so an
 interrupted call goes on where it stopped.  gensim's threads update the weights
@@ -34,7 +34,7 @@ from gensim.models import (  # type: ignore[import-untyped, unused-ignore]
 from gensim.test.utils import datapath  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 Floats = NDArray[np.float32]
 
@@ -49,6 +49,12 @@ RUNS: dict[str, dict[str, Any]] = {
         "negative": 15, "alpha": 0.05, "epochs": 6,
     },
 }  # fmt: skip
+
+# CBOW's output vectors add to its input vectors; skip-gram's made the whole worse.
+BLOCKS = (("skip-gram", "input"), ("cbow", "input"), ("cbow", "output"))
+
+# Arguments that say where things lie, not what is made: kept out of the metadata.
+PATHS = ("corpus", "out", "work", "evaluate_only")
 
 
 @dataclass(frozen=True)
@@ -116,21 +122,26 @@ def train(path: Path, params: dict[str, Any], args: argparse.Namespace) -> Word2
     )
 
 
-def run_vectors(
-    name: str, training: Path, args: argparse.Namespace
-) -> tuple[dict[str, int], Floats]:
-    """Give a run's words and vectors, from the work folder when it is there."""
+def make_run(name: str, training: Path, args: argparse.Namespace) -> None:
+    """Train a run and keep both its matrices, unless the work folder has them."""
     path: Path = args.work / f"{name}.safetensors"
-    if not path.exists():
-        start = time.time()
-        model = train(training, RUNS[name], args)
-        keys = "\n".join(model.wv.index_to_key).encode()
-        word_bytes = np.frombuffer(keys, np.uint8)
-        save_file({"keys": word_bytes, "vectors": model.wv.vectors}, path)
-        print(f"{name}: {time.time() - start:.0f} s", flush=True)
-    stored = load_file(path)
-    words = stored["keys"].tobytes().decode().split("\n")
-    return {word: i for i, word in enumerate(words)}, stored["vectors"]
+    if path.exists():
+        return
+    start = time.time()
+    model = train(training, RUNS[name], args)
+    keys = np.frombuffer("\n".join(model.wv.index_to_key).encode(), np.uint8)
+    vectors = {"input": model.wv.vectors, "output": model.syn1neg}
+    save_file({"keys": keys, **vectors}, path)
+    print(f"{name}: {time.time() - start:.0f} s", flush=True)
+
+
+def read_block(name: str, side: str, words: list[str], work: Path) -> Floats:
+    """Give the rows of the words in one matrix of a run, centred, of length one."""
+    with safe_open(work / f"{name}.safetensors", framework="np") as file:
+        known = file.get_tensor("keys").tobytes().decode().split("\n")
+        vectors = file.get_tensor(side)
+    index = {word: i for i, word in enumerate(known)}
+    return centred_unit(vectors[[index[word] for word in words]])
 
 
 def unit(rows: Floats) -> Floats:
@@ -176,14 +187,14 @@ def save_model(
     vectors, scales = quantise(rows)
     counts = np.array([text.counts[word] for word in words], np.uint32)
     settings = vars(args).items()
-    params = {k: v for k, v in settings if k not in ("corpus", "out", "work")}
+    params = {k: v for k, v in settings if k not in PATHS}
     metadata = {
         "format": "latentspace-vocabulary",
         "version": "1",
         "family": "word2vec",
         "license": "vectors derived from CC BY-SA, CC BY and research-use text",
         "trained_on": "38.5 M words: English Wikipedia, Wikinews, movie reviews",
-        "params": json.dumps({**params, "runs": RUNS}, sort_keys=True),
+        "params": json.dumps({**params, "runs": RUNS, "blocks": BLOCKS}, sort_keys=True),
     }
     tensors: dict[str, NDArray[Any]] = {
         "vectors": vectors,
@@ -193,6 +204,7 @@ def save_model(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata)
+    path.chmod(0o644)  # save_file leaves it readable by its owner alone
 
 
 def load_model(path: Path) -> KeyedVectors:
@@ -261,10 +273,9 @@ def main() -> None:
         if not training.exists():
             write_training_text(text, training, args.repeat, args.seed)
         words = shipped_words(text, args.words)
-        blocks = []
         for name in RUNS:
-            index, vectors = run_vectors(name, training, args)
-            blocks.append(centred_unit(vectors[[index[word] for word in words]]))
+            make_run(name, training, args)
+        blocks = [read_block(*block, words, args.work) for block in BLOCKS]
         rows = reduce(np.concatenate(blocks, axis=1), args.dim)
         save_model(args.out, words, rows, text, args)
     evaluate(args.out)

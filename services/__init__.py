@@ -1,0 +1,1 @@
+"""The service: app wires it up, rpc speaks gRPC, runtime does the work."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
+from index.lists import CoarseLists
 from index.types import IndexParameters, Metric, SearchParameters
 
 RowMask = NDArray[np.bool_]
@@ -34,6 +35,10 @@ class SegmentIndex(ABC):
     method: str
     rows: int
     memory_bytes: int
+    #: what filtered searches read; None where exact search or the index itself does
+    lists: CoarseLists | None = None
+    #: effort where none is asked for
+    default_search: SearchParameters = SearchParameters()
 
     @abstractmethod
     def search(

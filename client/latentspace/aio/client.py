@@ -1,0 +1,93 @@
+"""The client."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from latentspace.aio.classification import AsyncClassificationCalls
+from latentspace.aio.collections import AsyncCollectionCalls
+from latentspace.aio.embedding import AsyncEmbeddingCalls
+from latentspace.aio.maintenance import AsyncMaintenanceCalls
+from latentspace.aio.models import AsyncModelCalls
+from latentspace.aio.training import AsyncTrainingCalls
+from latentspace.aio.transport import AsyncTransport
+from latentspace.aio.words import AsyncWordCalls
+from latentspace.calls import DEFAULT_TARGET, MIB, ClientOptions, RetryPolicy, merged_timeouts
+
+
+class AsyncClient(
+    AsyncModelCalls,
+    AsyncEmbeddingCalls,
+    AsyncCollectionCalls,
+    AsyncMaintenanceCalls,
+    AsyncWordCalls,
+    AsyncClassificationCalls,
+    AsyncTrainingCalls,
+):
+    """A latentspace server: numpy in, numpy out.
+
+    Large batches are sent in parts, calls have deadlines, and what is safe is tried again.
+    Use it as a context manager, or `close` it.
+
+    Args:
+        target: "host:port".
+        timeout_s: seconds a request may take, retries included, for calls of every kind.
+        timeouts_s: the same by kind ("read", "embed", "search", "write", "create", "load",
+            "watch"), over `timeout_s`; math.inf is no limit.
+        retry: what is tried again, and when.
+        max_message_bytes: limit of one message, both ways; the server has its own.
+        wait_for_ready: wait for the server (until the deadline) instead of failing at once.
+        keepalive_s: seconds between pings of a silent connection under a call.
+        metadata: sent with every call, such as [("authorization", "Bearer ...")].
+        credentials: TLS; None is plain text.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout_s: float | None = None,
+        timeouts_s: Mapping[str, float] | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 frozen
+        max_message_bytes: int = 64 * MIB,
+        wait_for_ready: bool = False,
+        keepalive_s: float = 60.0,
+        metadata: Sequence[tuple[str, str | bytes]] = (),
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        options = ClientOptions(
+            timeouts_s=merged_timeouts(timeout_s, timeouts_s),
+            retry=retry,
+            max_message_bytes=max_message_bytes,
+            chunk_bytes=max_message_bytes // 2,
+            wait_for_ready=wait_for_ready,
+            keepalive_s=keepalive_s,
+            metadata=metadata,
+            credentials=credentials,
+        )
+        super().__init__(AsyncTransport(target, options))
+
+    @property
+    def target(self) -> str:
+        """The server's "host:port"."""
+        return self._rpc.target
+
+    async def close(self) -> None:
+        """Closes the connection; calls under way are cancelled."""
+        await self._rpc.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self.target!r})"

@@ -1,0 +1,268 @@
+"""Calls about points."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import accumulate
+
+from latentspace.aio.base import AsyncCalls
+from latentspace.calls import CallKind
+from latentspace.errors import LatentspaceError
+from latentspace.filters import FilterLike, filter_message
+from latentspace.images import ImageSource
+from latentspace.inputs import Input, only_one, plural_inputs, strings
+from latentspace.payloads import Payload
+from latentspace.requests.options import EmbedOptions
+from latentspace.requests.points import (
+    delete_requests,
+    get_requests,
+    payload_requests,
+    upsert_requests,
+    writes_of,
+)
+from latentspace.results.partial import OnError, raise_failed
+from latentspace.results.point import Page, Point, UpsertResult, points_of
+from latentspace.results.timing import Timing
+from latentspace.status import item_errors
+from latentspace.v1 import collection_service_pb2
+from latentspace.vectors import VectorsLike, as_rows
+
+
+class AsyncPointCalls(AsyncCalls):
+    """Points: write, read, count, change, delete."""
+
+    async def upsert(
+        self,
+        collection: str,
+        ids: Iterable[str],
+        *,
+        vectors: VectorsLike | None = None,
+        texts: Iterable[str] | None = None,
+        images: Iterable[ImageSource] | None = None,
+        keys: Iterable[str] | None = None,
+        inputs: Iterable[Input] | None = None,
+        payloads: Iterable[Payload | None] | None = None,
+        options: EmbedOptions | None = None,
+        space_id: str = "",
+        vector_name: str = "",
+        on_error: OnError = "raise",
+        timeout_s: float | None = None,
+    ) -> UpsertResult:
+        """Writes points; one with a known id is replaced. What is acknowledged is on disk.
+
+        Args:
+            ids: 1 to 512 bytes of UTF-8 each.
+            vectors: (n, dim); or raw items, embedded by the collection's model.
+            payloads: JSON objects, at most 64 KiB each.
+            options: how raw items are embedded.
+            space_id: space of `vectors`; where it is said, another space is refused.
+            on_error: "return" gives what failed in the result's `errors`.
+
+        Raises:
+            PartialError: some points were refused, the others are on disk.
+        """
+        rows = items = None
+        if vectors is None:
+            items = plural_inputs(inputs=inputs, texts=texts, images=images, keys=keys)
+        else:
+            others = {"texts": texts, "images": images, "keys": keys, "inputs": inputs}
+            only_one(["vectors", *(name for name, given in others.items() if given is not None)])
+            rows = as_rows(vectors)
+        writes = writes_of(ids, items, rows, payloads)
+        parts = await self._rpc.unary_parts(
+            self._stubs.collections.UpsertPoints,
+            upsert_requests(
+                collection,
+                writes,
+                self._rpc.options,
+                embed=options,
+                space_id=space_id,
+                vector_name=vector_name,
+            ),
+            CallKind.WRITE if rows is not None else CallKind.EMBED,
+            timeout_s,
+            lambda request: len(request.points.ids),
+        )
+        result = _upsert_result(parts, writes.positions, writes.errors)
+        raise_failed(result.errors, len(writes.positions) + len(writes.errors), result, on_error)
+        return result
+
+    async def get(
+        self,
+        collection: str,
+        ids: str | Sequence[str],
+        *,
+        with_vectors: bool = False,
+        with_payload: bool = True,
+        on_error: OnError = "raise",
+        timeout_s: float | None = None,
+    ) -> list[Point]:
+        """Points by id, in the order asked.
+
+        Args:
+            on_error: "return" leaves out the points that there are not.
+
+        Raises:
+            PartialError: some ids are unknown; its `result` has the points that were found.
+            NotFoundError: the only id is unknown.
+        """
+        names = strings(ids, "ids")
+        parts = await self._rpc.unary_parts(
+            self._stubs.collections.GetPoints,
+            get_requests(collection, names, with_vectors, with_payload),
+            CallKind.READ,
+            timeout_s,
+            lambda request: len(request.ids),
+        )
+        points = [point for _, reply in parts for point in points_of(reply.points)]
+        errors: dict[int, LatentspaceError] = {}
+        for start, (_, reply) in zip(_starts(parts), parts, strict=False):
+            errors |= item_errors(reply.errors, start)
+        raise_failed(errors, len(names), points, on_error)
+        return points
+
+    async def list_points(
+        self,
+        collection: str,
+        *,
+        filter: FilterLike | None = None,
+        page_size: int = 100,
+        page_token: str = "",
+        with_vectors: bool = False,
+        with_payload: bool = True,
+        timeout_s: float | None = None,
+    ) -> Page:
+        """A page of points, in the order of their writing.
+
+        Args:
+            page_size: 1 to 10,000.
+            page_token: `next_page_token` of the page before; "" for the first.
+        """
+        request = collection_service_pb2.ListPointsRequest(
+            collection=collection,
+            filter=filter_message(filter),
+            page_size=page_size,
+            page_token=page_token,
+            with_vectors=with_vectors,
+            without_payload=not with_payload,
+        )
+        reply = await self._rpc.unary(
+            self._stubs.collections.ListPoints, request, CallKind.READ, timeout_s
+        )
+        return Page(points_of(reply.points), reply.next_page_token)
+
+    async def scroll(
+        self,
+        collection: str,
+        *,
+        filter: FilterLike | None = None,
+        page_size: int = 500,
+        with_vectors: bool = False,
+        with_payload: bool = True,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[Point]:
+        """All points that pass, one by one, fetched page by page; right while writes go on."""
+        token = ""
+        while True:
+            page = await self.list_points(
+                collection,
+                filter=filter,
+                page_size=page_size,
+                page_token=token,
+                with_vectors=with_vectors,
+                with_payload=with_payload,
+                timeout_s=timeout_s,
+            )
+            for point in page:
+                yield point
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def count(
+        self,
+        collection: str,
+        *,
+        filter: FilterLike | None = None,
+        timeout_s: float | None = None,
+    ) -> int:
+        """Points that pass."""
+        request = collection_service_pb2.CountPointsRequest(
+            collection=collection, filter=filter_message(filter)
+        )
+        reply = await self._rpc.unary(
+            self._stubs.collections.CountPoints, request, CallKind.READ, timeout_s
+        )
+        return reply.count
+
+    async def update_payload(
+        self,
+        collection: str,
+        *,
+        ids: str | Sequence[str] | None = None,
+        filter: FilterLike | None = None,
+        payload: Payload | None = None,
+        replace: bool = False,
+        remove_keys: str | Sequence[str] = (),
+        timeout_s: float | None = None,
+    ) -> int:
+        """Removes keys, then merges `payload`; vectors stay. Returns how many points changed.
+
+        Args:
+            ids: these points, or `filter`: all that pass.
+            replace: whole payloads instead of merging top-level keys.
+
+        Raises:
+            PartialError: some ids are unknown; its `result` is how many changed.
+        """
+        parts = await self._rpc.unary_parts(
+            self._stubs.collections.UpdatePayload,
+            payload_requests(collection, ids, filter, payload, replace, remove_keys),
+            CallKind.WRITE,
+            timeout_s,
+            lambda request: len(request.ids.ids),
+        )
+        updated = sum(reply.updated for _, reply in parts)
+        errors: dict[int, LatentspaceError] = {}
+        for start, (_, reply) in zip(_starts(parts), parts, strict=False):
+            errors |= item_errors(reply.errors, start)
+        raise_failed(errors, sum(items for items, _ in parts), updated)
+        return updated
+
+    async def delete(
+        self,
+        collection: str,
+        ids: str | Sequence[str] | None = None,
+        *,
+        filter: FilterLike | None = None,
+        timeout_s: float | None = None,
+    ) -> int:
+        """Deletes points by id (unknown ones are passed over) or by filter; returns how many."""
+        parts = await self._rpc.unary_parts(
+            self._stubs.collections.DeletePoints,
+            delete_requests(collection, ids, filter),
+            CallKind.WRITE,
+            timeout_s,
+            lambda request: len(request.ids.ids),
+        )
+        return sum(reply.deleted for _, reply in parts)
+
+
+def _starts(parts: Sequence[tuple[int, object]]) -> list[int]:
+    """Where each part began in the caller's list."""
+    return list(accumulate((items for items, _ in parts), initial=0))
+
+
+def _upsert_result(
+    parts: Sequence[tuple[int, collection_service_pb2.UpsertPointsResponse]],
+    positions: Sequence[int],
+    errors: dict[int, LatentspaceError],
+) -> UpsertResult:
+    failed = dict(errors)
+    for start, (_, reply) in zip(_starts(parts), parts, strict=False):
+        for index, error in item_errors(reply.errors, start).items():
+            failed[positions[index]] = error
+    return UpsertResult(
+        written=sum(reply.written for _, reply in parts),
+        version=max(reply.version for _, reply in parts),
+        errors=dict(sorted(failed.items())),
+        timing=Timing.from_messages(reply.timing for _, reply in parts),
+    )

@@ -1,0 +1,155 @@
+"""Calls over a grpc.aio channel, with deadlines and retries."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+
+from latentspace.calls import Attempts, CallKind, ClientOptions
+from latentspace.errors import FailedPreconditionError
+from latentspace.status import error_from_rpc
+
+Request = TypeVar("Request")
+Reply = TypeVar("Reply")
+
+
+class AsyncTransport:
+    """A channel to one server. It is opened by the first call, in whose event loop it then lives.
+
+    Args:
+        target: "host:port".
+        options: how calls are made.
+    """
+
+    def __init__(self, target: str, options: ClientOptions) -> None:
+        self.target = target
+        self.options = options
+        self._metadata = tuple(options.metadata)
+        self._channel: grpc.aio.Channel | None = None
+        self._closed = False
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The channel, opened where it is not yet."""
+        if self._channel is None:
+            options = self.options.channel_options()
+            credentials = self.options.credentials
+            self._channel = (
+                grpc.aio.insecure_channel(self.target, options=options)
+                if credentials is None
+                else grpc.aio.secure_channel(self.target, credentials, options=options)
+            )
+        return self._channel
+
+    async def close(self) -> None:
+        """Closes the channel; calls under way are cancelled."""
+        self._closed = True
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def unary(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Reply],
+        request: Request,
+        kind: CallKind,
+        timeout_s: float | None = None,
+    ) -> Reply:
+        """One call, tried again where that is safe.
+
+        Raises:
+            LatentspaceError
+        """
+        attempts = self._attempts(kind, timeout_s)
+        while True:
+            try:
+                return await method(
+                    request,
+                    timeout=attempts.remaining_s(),
+                    metadata=self._metadata,
+                    wait_for_ready=self.options.wait_for_ready,
+                )
+            except grpc.aio.AioRpcError as failure:
+                pause_s = self._pause_s(attempts, failure)
+            await asyncio.sleep(pause_s)
+
+    async def unary_parts(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Reply],
+        requests: Iterable[Request],
+        kind: CallKind,
+        timeout_s: float | None,
+        items_of: Callable[[Request], int],
+    ) -> list[tuple[int, Reply]]:
+        """Replies to the parts of a batch, in order, each with the items that it answers.
+
+        A few parts are under way at once; the deadline is that of each part. The first failure
+        cancels the parts after it.
+        """
+        replies: list[tuple[int, Reply]] = []
+        under_way: deque[tuple[int, asyncio.Task[Reply]]] = deque()
+        try:
+            for request in requests:
+                if len(under_way) >= self.options.chunks_in_flight:
+                    replies.append((under_way[0][0], await under_way[0][1]))
+                    under_way.popleft()
+                task = asyncio.create_task(self.unary(method, request, kind, timeout_s))
+                under_way.append((items_of(request), task))
+            while under_way:
+                replies.append((under_way[0][0], await under_way[0][1]))
+                under_way.popleft()
+        finally:
+            await _cancelled([task for _, task in under_way])
+        return replies
+
+    async def stream(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Reply],
+        request: Request,
+        kind: CallKind,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[Reply]:
+        """The replies of a stream, begun again where the connection is lost.
+
+        So only for streams whose first reply is the present state.
+        """
+        attempts = self._attempts(kind, timeout_s)
+        while True:
+            call = method(
+                request,
+                timeout=attempts.remaining_s(),
+                metadata=self._metadata,
+                wait_for_ready=self.options.wait_for_ready,
+            )
+            try:
+                async for reply in call:
+                    attempts.succeeded()
+                    yield reply
+                return
+            except grpc.aio.AioRpcError as failure:
+                pause_s = self._pause_s(attempts, failure)
+            finally:
+                call.cancel()
+            await asyncio.sleep(pause_s)
+
+    def _attempts(self, kind: CallKind, timeout_s: float | None) -> Attempts:
+        if self._closed:
+            raise FailedPreconditionError("this client is closed; make a new one")
+        return Attempts(self.options, kind, timeout_s)
+
+    def _pause_s(self, attempts: Attempts, failure: grpc.aio.AioRpcError) -> float:
+        error = error_from_rpc(failure, self.target, attempts.timeout_s)
+        try:
+            return attempts.pause_s(error)
+        except type(error):
+            raise error from failure
+
+
+async def _cancelled(tasks: list[asyncio.Task[Reply]]) -> None:
+    """Cancels what is left of a failed batch and waits for it, so that no task outlives it."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.gather(*tasks, return_exceptions=True)

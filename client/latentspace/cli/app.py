@@ -1,0 +1,60 @@
+"""The tree of commands."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from latentspace.cli.analogy import add_analogy
+from latentspace.cli.classify import add_classify
+from latentspace.cli.collections import add_collections
+from latentspace.cli.command import ServerOption, remember_server
+from latentspace.cli.compare import add_compare
+from latentspace.cli.embed import add_embed
+from latentspace.cli.exits import EPILOG
+from latentspace.cli.models import add_models
+from latentspace.cli.operations import add_operations
+from latentspace.cli.plugins import add_plugins
+from latentspace.cli.search import add_search
+
+app = typer.Typer(
+    help="Embeddings, vector collections and the queries between them.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def show_version(wanted: bool) -> None:
+    """Prints the version and ends."""
+    if wanted:
+        print(version("latentspace"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    server: ServerOption = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Embeddings, vector collections and the queries between them."""
+    remember_server(ctx, server)
+
+
+for add in (
+    add_models,
+    add_collections,
+    add_embed,
+    add_search,
+    add_analogy,
+    add_classify,
+    add_compare,
+    add_operations,
+    add_plugins,
+):
+    add(app)

@@ -1,0 +1,101 @@
+"""How commands are made: each gets a client and an output, and the options that all share."""
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from latentspace.calls import DEFAULT_TARGET
+from latentspace.cli.exits import EPILOG, errors_as_exits
+from latentspace.cli.output import Output
+from latentspace.sync.client import Client
+
+SERVER_VARIABLE = "LATENTSPACE_SERVER"
+
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="HOST:PORT",
+        help=f"Address of the server (else {SERVER_VARIABLE}, else {DEFAULT_TARGET}).",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+TimeoutOption = Annotated[
+    float | None, typer.Option("--timeout", metavar="SECONDS", help="Longest wait for a reply.")
+]
+
+F = TypeVar("F", bound=Callable[..., None])
+_SHARED = {
+    "server": (ServerOption, None),
+    "json": (JsonOption, False),
+    "timeout": (TimeoutOption, None),
+}
+
+
+def command(app: typer.Typer, name: str) -> Callable[[F], F]:
+    """Adds a function (client, out, ...) to `app`; its docstring is the help."""
+
+    def add(function: F) -> F:
+        app.command(name, epilog=EPILOG, no_args_is_help=False)(_adapted(function))
+        return function
+
+    return add
+
+
+def group(app: typer.Typer, name: str, default: Callable[[Client, Output], None]) -> typer.Typer:
+    """A group of commands within `app`; without a command, `default` runs."""
+    made = typer.Typer(help=default.__doc__, epilog=EPILOG)
+
+    @made.callback(invoke_without_command=True)
+    def run(
+        ctx: typer.Context,
+        server: ServerOption = None,
+        json: JsonOption = False,
+        timeout: TimeoutOption = None,
+    ) -> None:
+        remember_server(ctx, server)
+        if ctx.invoked_subcommand is None:
+            with errors_as_exits(), client_for(ctx, server, timeout) as client:
+                default(client, Output(json))
+
+    app.add_typer(made, name=name)
+    return made
+
+
+def remember_server(ctx: typer.Context, server: str | None) -> None:
+    """Keeps a --server that stands before the command's name."""
+    if server is not None:
+        ctx.obj = server
+
+
+def client_for(ctx: typer.Context, server: str | None, timeout_s: float | None) -> Client:
+    """A client of the server that was named nearest to the command."""
+    known = server or ctx.obj or os.environ.get(SERVER_VARIABLE) or DEFAULT_TARGET
+    return Client(known, timeout_s=timeout_s)
+
+
+def _adapted(function: Callable[..., None]) -> Callable[..., None]:
+    """The function as typer sees it: without client and out, with the shared options."""
+
+    def run(ctx: typer.Context, **arguments: Any) -> None:
+        server, json, timeout = (arguments.pop(name) for name in _SHARED)
+        with errors_as_exits(), client_for(ctx, server, timeout) as client:
+            function(client, Output(json), **arguments)
+
+    signature = inspect.signature(function, eval_str=True)
+    own = list(signature.parameters.values())[2:]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    context = inspect.Parameter("ctx", kind, annotation=typer.Context)
+    shared = [
+        inspect.Parameter(name, kind, default=default, annotation=annotation)
+        for name, (annotation, default) in _SHARED.items()
+    ]
+    parameters = [context, *(one.replace(kind=kind) for one in own), *shared]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__doc__ = function.__doc__
+    run.__name__ = function.__name__
+    return run

@@ -1,0 +1,86 @@
+"""latentspace embed"""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from latentspace.cli.command import command
+from latentspace.cli.exits import ExitCode, UsageError, complain
+from latentspace.cli.options import FileOption, KindOption, input_of, kind_for, lines_of
+from latentspace.cli.output import Output
+from latentspace.results.embedding import EmbeddingBatch
+from latentspace.sync.client import Client
+
+
+def embed(
+    client: Client,
+    out: Output,
+    model: Annotated[str, typer.Argument(help="Id of a model.")],
+    items: Annotated[
+        list[str] | None, typer.Argument(help="Texts, words or paths of images.")
+    ] = None,
+    file: FileOption = None,
+    kind: KindOption = None,
+    role: Annotated[str, typer.Option(help="query, document or another of the model's.")] = "",
+    dimensions: Annotated[int, typer.Option(min=0, help="Keep the first so many numbers.")] = 0,
+    save: Annotated[
+        Path | None, typer.Option("--out", help="Write the vectors to this .npy file.")
+    ] = None,
+) -> None:
+    """Turn items into vectors."""
+    if save is not None and save.suffix != ".npy":
+        raise UsageError(f"--out {save}: expected a name that ends in .npy")
+    lines = lines_of(items or [], file)
+    meant = kind_for(client, model, kind)
+    batch = client.embed_batch(
+        model,
+        inputs=[input_of(meant, line) for line in lines],
+        on_error="return",
+        role=role,
+        dimensions=dimensions,
+    )
+    if save is not None:
+        _save(batch, save, out)
+    else:
+        _show(batch, lines, out)
+    for position, error in batch.errors.items():
+        complain(f"item {position} ({lines[position]:.60}): {error}")
+    if batch.errors:
+        raise typer.Exit(ExitCode.REFUSED if len(batch.errors) == len(lines) else ExitCode.PARTIAL)
+
+
+def add_embed(app: typer.Typer) -> None:
+    """Adds the command."""
+    command(app, "embed")(embed)
+
+
+def _show(batch: EmbeddingBatch, lines: list[str], out: Output) -> None:
+    out.records(
+        (
+            {
+                "input": lines[position],
+                "index": position,
+                "space_id": batch.space_id,
+                "truncated": position in batch.truncated,
+                "vector": row,
+            }
+            for position, row in zip(batch.index.tolist(), batch.rows, strict=True)
+        ),
+        ("input", "vector"),
+    )
+
+
+def _save(batch: EmbeddingBatch, path: Path, out: Output) -> None:
+    rows = batch.one_each()
+    np.save(path, rows, allow_pickle=False)
+    out.say(
+        f"wrote {path}: {rows.shape[0]} x {rows.shape[1]} float32",
+        {
+            "path": str(path),
+            "rows": rows.shape[0],
+            "dim": rows.shape[1],
+            "space_id": batch.space_id,
+        },
+    )

@@ -1,0 +1,42 @@
+"""latentspace models"""
+
+from dataclasses import asdict
+
+import typer
+
+from latentspace.cli.command import command, group
+from latentspace.cli.output import Output
+from latentspace.sync.client import Client
+
+COLUMNS = ("id", "family", "modalities", "dim", "state", "vocabulary_size", "device", "space_id")
+
+
+def list_models(client: Client, out: Output) -> None:
+    """Models: list (the default), show, load, unload."""
+    out.records(map(asdict, client.models()), COLUMNS)
+
+
+def show_model(client: Client, out: Output, model: str) -> None:
+    """Show all that is known of a model."""
+    out.record(asdict(client.model(model)))
+
+
+def load_model(client: Client, out: Output, model: str) -> None:
+    """Load a configured model and wait until it answers."""
+    loaded = client.load_model(model)
+    out.say(f"{loaded.id} is {loaded.state}", asdict(loaded))
+
+
+def unload_model(client: Client, out: Output, model: str) -> None:
+    """Unload a model and give its memory back."""
+    unloaded = client.unload_model(model)
+    out.say(f"{unloaded.id} is {unloaded.state}", asdict(unloaded))
+
+
+def add_models(app: typer.Typer) -> None:
+    """Adds the group."""
+    models = group(app, "models", list_models)
+    command(models, "list")(list_models)
+    command(models, "show")(show_model)
+    command(models, "load")(load_model)
+    command(models, "unload")(unload_model)

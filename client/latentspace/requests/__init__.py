@@ -1,0 +1,1 @@
+"""Arguments of calls to messages; shared by both clients."""

@@ -1,0 +1,85 @@
+"""Requests of analogies."""
+
+from collections.abc import Iterable, Iterator
+
+from latentspace.calls import ClientOptions
+from latentspace.chunks import split
+from latentspace.enums import AnalogyMethod, to_wire
+from latentspace.errors import InvalidArgumentError
+from latentspace.requests.queries import WordLike, add_weighted, terms_of, weighted
+from latentspace.v1 import search_service_pb2
+
+# Questions share words, and the server scores each word once a batch: parts are large.
+MAX_QUESTIONS = 8192
+_HIT_BYTES = 40
+_HIT_WITH_PAYLOAD_BYTES = 2048
+
+Question = tuple[WordLike | Iterable[WordLike], WordLike | Iterable[WordLike]]
+
+
+def analogy_frame(
+    collection: str,
+    method: AnalogyMethod | str,
+    k: int,
+    vocabulary_limit: int,
+    include_inputs: bool,
+    with_payload: bool,
+) -> search_service_pb2.AnalogyRequest:
+    """A request without its questions."""
+    if not 1 <= k <= 10_000:
+        raise InvalidArgumentError(f"k: expected 1 to 10,000, got {k}")
+    return search_service_pb2.AnalogyRequest(
+        collection=collection,
+        method=to_wire(AnalogyMethod, method, "method"),
+        k=k,
+        vocabulary_limit=vocabulary_limit,
+        include_inputs=include_inputs,
+        with_payload=with_payload,
+    )
+
+
+def analogy_requests(
+    frame: search_service_pb2.AnalogyRequest,
+    questions: Iterable[Question],
+    options: ClientOptions,
+) -> Iterator[search_service_pb2.AnalogyRequest]:
+    """The parts of a batch of questions.
+
+    Raises:
+        InvalidArgumentError: there are none, or one has no words.
+    """
+    hit = _HIT_WITH_PAYLOAD_BYTES if frame.with_payload else _HIT_BYTES
+    empty = True
+    for part in split(
+        map(_question_message, questions),
+        search_service_pb2.AnalogyQuestion.ByteSize,
+        max_items=max(1, min(MAX_QUESTIONS, options.chunk_bytes // (hit * frame.k))),
+        chunk_bytes=options.chunk_bytes,
+        max_bytes=options.max_message_bytes,
+    ):
+        empty = False
+        request = search_service_pb2.AnalogyRequest(questions=part)
+        request.MergeFrom(frame)
+        yield request
+    if empty:
+        raise InvalidArgumentError("the batch is empty; pass at least one question")
+
+
+def _question_message(question: Question) -> search_service_pb2.AnalogyQuestion:
+    try:
+        positive, negative = question
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"expected a question (positives, negatives), got {question!r:.80}"
+        ) from error
+    message = search_service_pb2.AnalogyQuestion()
+    for words, side in ((positive, message.positives), (negative, message.negatives)):
+        for term in terms_of(words):
+            if isinstance(term, str):
+                side.add().input.key = term  # the hot path: whole test sets are made of these
+            else:
+                item, weight = weighted(term)
+                add_weighted(side.add(), item, weight)
+    if not message.positives and not message.negatives:
+        raise InvalidArgumentError("a question needs at least one positive or negative")
+    return message

@@ -1,0 +1,135 @@
+"""Requests of classification and comparison."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from latentspace.calls import ClientOptions
+from latentspace.chunks import split
+from latentspace.enums import Activation, to_wire
+from latentspace.errors import InvalidArgumentError
+from latentspace.images import ImageSource
+from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, input_message, only_one
+from latentspace.inputs import strings as string_list
+from latentspace.requests.embedding import input_parts
+from latentspace.requests.options import EmbedOptions, embed_options
+from latentspace.v1 import classification_service_pb2, search_service_pb2
+
+MAX_PAIRS = 128
+
+
+def label_spec(
+    labels: Sequence[str], templates: str | Sequence[str] | None
+) -> classification_service_pb2.LabelSpec:
+    """Labels and templates; one string names a template set of the server, such as "imagenet".
+
+    Raises:
+        InvalidArgumentError: no labels, or a template without "{}".
+    """
+    names = string_list(labels, "labels")
+    if not names:
+        raise InvalidArgumentError("labels: is empty; pass at least one")
+    if templates is None:
+        return classification_service_pb2.LabelSpec(labels=names)
+    if isinstance(templates, str) and "{}" not in templates:
+        return classification_service_pb2.LabelSpec(labels=names, template_set=templates)
+    sentences = string_list(templates, "templates")
+    for sentence in sentences:
+        if sentence.count("{}") != 1:
+            raise InvalidArgumentError(f'templates: {sentence!r} does not have exactly one "{{}}"')
+    return classification_service_pb2.LabelSpec(labels=names, templates=sentences)
+
+
+def classify_frame(
+    model: str,
+    *,
+    labels: Sequence[str] | None,
+    templates: str | Sequence[str] | None,
+    label_set: str | None,
+    top_k: int,
+    min_probability: float,
+    activation: Activation | str | None,
+    logit_scale: float | None,
+    options: EmbedOptions | None,
+) -> classification_service_pb2.ClassifyRequest:
+    """A request without its items.
+
+    Raises:
+        InvalidArgumentError: not exactly one of `labels` and `label_set`.
+    """
+    if (labels is None) == (label_set is None):
+        raise InvalidArgumentError("pass either labels= or label_set=")
+    if label_set is not None and templates is not None:
+        raise InvalidArgumentError("templates: a label set has its own; pass them with labels=")
+    request = classification_service_pb2.ClassifyRequest(
+        model=model,
+        spec=None if labels is None else label_spec(labels, templates),
+        top_k=top_k,
+        min_probability=min_probability,
+        activation=to_wire(Activation, activation, "activation"),
+        logit_scale=logit_scale,
+        options=embed_options(options),
+    )
+    if label_set is not None:
+        request.label_set = label_set
+    return request
+
+
+def classify_requests(
+    frame: classification_service_pb2.ClassifyRequest,
+    inputs: Iterable[Input],
+    options: ClientOptions,
+) -> Iterator[classification_service_pb2.ClassifyRequest]:
+    """The parts of a batch."""
+    empty = True
+    for part in input_parts(inputs, options):
+        empty = False
+        request = classification_service_pb2.ClassifyRequest(inputs=part)
+        request.MergeFrom(frame)
+        yield request
+    if empty:
+        raise InvalidArgumentError("the batch is empty; pass at least one item")
+
+
+def pair_inputs(
+    pairs: Iterable[tuple[Input, Input]] | None,
+    texts: Iterable[tuple[str, str]] | None,
+    images: Iterable[tuple[ImageSource, ImageSource]] | None,
+    keys: Iterable[tuple[str, str]] | None,
+) -> Iterator[tuple[Input, Input]]:
+    """The pairs of the one keyword that is given."""
+    given = {"pairs": pairs, "texts": texts, "images": images, "keys": keys}
+    only_one(name for name, value in given.items() if value is not None)
+    if texts is not None:
+        return ((TextInput(a), TextInput(b)) for a, b in texts)
+    if images is not None:
+        return ((ImageInput(a), ImageInput(b)) for a, b in images)
+    if keys is not None:
+        return ((KeyInput(a), KeyInput(b)) for a, b in keys)
+    return iter(pairs or ())
+
+
+def compare_requests(
+    model: str,
+    pairs: Iterable[tuple[Input, Input]],
+    threshold: float | None,
+    embed: EmbedOptions | None,
+    options: ClientOptions,
+) -> Iterator[search_service_pb2.CompareRequest]:
+    """The parts of a batch of pairs."""
+    messages = (
+        search_service_pb2.InputPair(first=input_message(a), second=input_message(b))
+        for a, b in pairs
+    )
+    empty = True
+    for part in split(
+        messages,
+        search_service_pb2.InputPair.ByteSize,
+        max_items=MAX_PAIRS,
+        chunk_bytes=options.chunk_bytes,
+        max_bytes=options.max_message_bytes,
+    ):
+        empty = False
+        yield search_service_pb2.CompareRequest(
+            model=model, pairs=part, threshold=threshold, options=embed_options(embed)
+        )
+    if empty:
+        raise InvalidArgumentError("the batch is empty; pass at least one pair")

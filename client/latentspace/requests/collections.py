@@ -1,0 +1,72 @@
+"""Requests about collections as a whole."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from latentspace.enums import FieldType, Metric, to_wire
+from latentspace.errors import InvalidArgumentError
+from latentspace.requests.options import IndexParams, SearchParams, index_params, search_params
+from latentspace.v1 import collection_service_pb2
+
+Fields = Mapping[str, FieldType | str]
+
+
+def create_request(
+    collection: str,
+    *,
+    model: str,
+    dim: int,
+    space_id: str,
+    metric: Metric | str,
+    recipe: str,
+    fields: Fields | None,
+    index: IndexParams | None,
+    search: SearchParams | None,
+) -> collection_service_pb2.CreateCollectionRequest:
+    """Asks for a new collection.
+
+    Raises:
+        InvalidArgumentError: neither a model nor a dimension, or unknown words.
+    """
+    if not model and not dim:
+        raise InvalidArgumentError(
+            "pass model= (raw items are embedded with it) or dim= (for your own vectors)"
+        )
+    return collection_service_pb2.CreateCollectionRequest(
+        collection=collection,
+        spec=collection_service_pb2.CollectionSpec(
+            model=model,
+            dim=dim,
+            space_id=space_id,
+            metric=to_wire(Metric, metric, "metric"),
+            recipe=recipe,
+            fields=field_types(fields),
+            index=index_params(index),
+            search=search_params(search, "search"),
+        ),
+    )
+
+
+def update_request(
+    collection: str,
+    *,
+    add_fields: Fields | None,
+    recipe: str | None,
+    index: IndexParams | None,
+    search: SearchParams | None,
+) -> collection_service_pb2.UpdateCollectionRequest:
+    """Asks for changes of a collection."""
+    return collection_service_pb2.UpdateCollectionRequest(
+        collection=collection,
+        add_fields=field_types(add_fields),
+        recipe=recipe,
+        index=index_params(index),
+        search=search_params(search, "search"),
+    )
+
+
+def field_types(fields: Fields | None) -> dict[str, Any]:
+    """Declared fields with the wire's numbers."""
+    return {
+        name: to_wire(FieldType, kind, f"fields[{name!r}]") for name, kind in (fields or {}).items()
+    }

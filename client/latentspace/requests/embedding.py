@@ -1,0 +1,44 @@
+"""Requests of EmbeddingService."""
+
+from collections.abc import Iterable, Iterator
+
+from latentspace.calls import ClientOptions
+from latentspace.chunks import split
+from latentspace.errors import InvalidArgumentError
+from latentspace.inputs import Input, input_message
+from latentspace.requests.options import EmbedOptions, embed_options
+from latentspace.v1 import embedding_service_pb2, types_pb2
+
+# Small enough that a slow model answers a part within its deadline with others queued before
+# it, large enough that the round trip does not show (README, "Sizes").
+MAX_ITEMS = 256
+
+
+def input_parts(
+    inputs: Iterable[Input], options: ClientOptions, max_items: int = MAX_ITEMS
+) -> Iterator[list[types_pb2.Input]]:
+    """Inputs as messages, in parts; files are read as their part is made."""
+    return split(
+        map(input_message, inputs),
+        types_pb2.Input.ByteSize,
+        max_items=max_items,
+        chunk_bytes=options.chunk_bytes,
+        max_bytes=options.max_message_bytes,
+    )
+
+
+def embed_requests(
+    model: str, inputs: Iterable[Input], embed: EmbedOptions, options: ClientOptions
+) -> Iterator[embedding_service_pb2.EmbedRequest]:
+    """The parts of a batch, made as they are asked for.
+
+    Raises:
+        InvalidArgumentError: there are no inputs.
+    """
+    wire_options = embed_options(embed)
+    empty = True
+    for part in input_parts(inputs, options):
+        empty = False
+        yield embedding_service_pb2.EmbedRequest(model=model, inputs=part, options=wire_options)
+    if empty:
+        raise InvalidArgumentError("embed: the batch is empty; pass at least one input")

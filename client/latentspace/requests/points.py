@@ -1,0 +1,205 @@
+"""Requests about points."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from latentspace.calls import ClientOptions
+from latentspace.chunks import split
+from latentspace.errors import InvalidArgumentError, LatentspaceError
+from latentspace.filters import FilterLike, filter_message
+from latentspace.inputs import Input, input_message, strings
+from latentspace.payloads import Payload, dump_payload
+from latentspace.requests.options import EmbedOptions, embed_options
+from latentspace.v1 import collection_service_pb2, filter_pb2, types_pb2
+from latentspace.vectors import pack
+
+MAX_VECTORS = 4096  # an fsync each: README, "Sizes"
+MAX_INPUTS = 256
+MAX_IDS = 10_000
+
+# The largest payload is 64 KiB, so these stay under the default limit whatever is stored.
+GET_ITEMS = 512
+GET_ITEMS_WITH_VECTORS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """Points of one call, checked as far as the client can.
+
+    Args:
+        positions: for each point its place in the caller's lists.
+        errors: the second and later of equal ids, by place; they are not sent, since parts
+            under way at once would leave it to chance which of them stays.
+    """
+
+    ids: list[str]
+    payloads: list[bytes]
+    inputs: list[Input] | None
+    rows: NDArray[Any] | None
+    positions: list[int]
+    errors: dict[int, LatentspaceError] = field(default_factory=dict)
+
+
+def writes_of(
+    ids: Iterable[str],
+    inputs: Iterable[Input] | None,
+    rows: NDArray[Any] | None,
+    payloads: Iterable[Payload | None] | None,
+) -> Writes:
+    """Checks the columns of an upsert; either `inputs` or `rows` is given.
+
+    Raises:
+        InvalidArgumentError: columns of different lengths, no points, or a bad payload.
+    """
+    names = strings(list(ids), "ids")
+    items = None if inputs is None else list(inputs)
+    dumped = [dump_payload(p, f"payloads[{i}]") for i, p in enumerate(payloads or ())]
+    given = len(items) if items is not None else len(rows) if rows is not None else 0
+    _check_lengths(len(names), given, len(dumped) if payloads is not None else None)
+    first: dict[str, int] = {}
+    positions = [i for i, name in enumerate(names) if first.setdefault(name, i) == i]
+    if len(positions) == len(names):
+        return Writes(names, dumped, items, rows, positions)
+    repeated = {
+        i: InvalidArgumentError(f"ids[{i}]: {name!r:.80} stands at position {first[name]} already")
+        for i, name in enumerate(names)
+        if first[name] != i
+    }
+    return Writes(
+        ids=[names[i] for i in positions],
+        payloads=[dumped[i] for i in positions] if dumped else [],
+        inputs=None if items is None else [items[i] for i in positions],
+        rows=None if rows is None else rows[positions],
+        positions=positions,
+        errors=dict(repeated),
+    )
+
+
+def upsert_requests(
+    collection: str,
+    writes: Writes,
+    options: ClientOptions,
+    *,
+    embed: EmbedOptions | None = None,
+    space_id: str = "",
+    vector_name: str = "",
+) -> Iterator[collection_service_pb2.UpsertPointsRequest]:
+    """The parts of a write, made as they are asked for."""
+    wire_options = embed_options(embed)
+    start = 0
+    for part in _write_parts(writes, options):
+        rows = None if writes.rows is None else writes.rows[start : start + len(part)]
+        yield collection_service_pb2.UpsertPointsRequest(
+            collection=collection,
+            points=collection_service_pb2.PointWrites(
+                ids=[name for name, _, _ in part],
+                vectors=None if rows is None else pack(rows, space_id),
+                inputs=[item for _, _, item in part if item is not None],
+                payloads=[payload for _, payload, _ in part] if writes.payloads else (),
+                vector_name=vector_name,
+                options=wire_options,
+            ),
+        )
+        start += len(part)
+
+
+def _write_parts(
+    writes: Writes, options: ClientOptions
+) -> Iterator[list[tuple[str, bytes, types_pb2.Input | None]]]:
+    row_bytes = 0 if writes.rows is None else writes.rows.shape[1] * writes.rows.itemsize
+    payloads = writes.payloads or [b""] * len(writes.ids)
+    inputs: Iterable[types_pb2.Input | None] = (
+        [None] * len(writes.ids) if writes.inputs is None else map(input_message, writes.inputs)
+    )
+    return split(
+        zip(writes.ids, payloads, inputs, strict=True),
+        lambda item: (
+            len(item[0]) + len(item[1]) + (row_bytes if item[2] is None else item[2].ByteSize())
+        ),
+        max_items=MAX_VECTORS if writes.inputs is None else MAX_INPUTS,
+        chunk_bytes=options.chunk_bytes,
+        max_bytes=options.max_message_bytes,
+    )
+
+
+def get_requests(
+    collection: str, ids: Sequence[str], with_vectors: bool, with_payload: bool
+) -> Iterator[collection_service_pb2.GetPointsRequest]:
+    """The parts of a list of ids."""
+    step = GET_ITEMS_WITH_VECTORS if with_vectors else GET_ITEMS
+    for part in _slices(ids, step):
+        yield collection_service_pb2.GetPointsRequest(
+            collection=collection,
+            ids=part,
+            with_vectors=with_vectors,
+            without_payload=not with_payload,
+        )
+
+
+def delete_requests(
+    collection: str, ids: str | Sequence[str] | None, filter: FilterLike | None
+) -> Iterator[collection_service_pb2.DeletePointsRequest]:
+    """By ids, in parts, or by filter, in one."""
+    for part, tree in _selectors(ids, filter):
+        yield collection_service_pb2.DeletePointsRequest(
+            collection=collection, ids=part, filter=tree
+        )
+
+
+def payload_requests(
+    collection: str,
+    ids: str | Sequence[str] | None,
+    filter: FilterLike | None,
+    payload: Payload | None,
+    replace: bool,
+    remove_keys: str | Sequence[str],
+) -> Iterator[collection_service_pb2.UpdatePayloadRequest]:
+    """By ids, in parts, or by filter, in one."""
+    data = b"" if payload is None else dump_payload(payload)
+    for part, tree in _selectors(ids, filter):
+        yield collection_service_pb2.UpdatePayloadRequest(
+            collection=collection,
+            ids=part,
+            filter=tree,
+            payload=data,
+            replace=replace,
+            remove_keys=strings(remove_keys, "remove_keys"),
+        )
+
+
+def _selectors(
+    ids: str | Sequence[str] | None, filter: FilterLike | None
+) -> Iterator[tuple[collection_service_pb2.IdList | None, filter_pb2.Filter | None]]:
+    if (ids is None) == (filter is None):
+        raise InvalidArgumentError("pass either ids= or filter=")
+    if ids is None:
+        tree = filter_message(filter)
+        if tree is None:
+            raise InvalidArgumentError(
+                "filter: is empty, which would mean every point; name a condition"
+            )
+        yield None, tree
+        return
+    for part in _slices(strings(ids, "ids"), MAX_IDS):
+        yield collection_service_pb2.IdList(ids=part), None
+
+
+def _slices(ids: Sequence[str], step: int) -> Iterator[Sequence[str]]:
+    if not ids:
+        raise InvalidArgumentError("ids: is empty; pass at least one id")
+    for start in range(0, len(ids), step):
+        yield ids[start : start + step]
+
+
+def _check_lengths(ids: int, given: int, payloads: int | None) -> None:
+    if not ids:
+        raise InvalidArgumentError("ids: is empty; pass at least one point")
+    if ids != given:
+        raise InvalidArgumentError(f"{ids} ids, but {given} vectors or inputs; pass one for each")
+    if payloads not in (None, ids):
+        raise InvalidArgumentError(
+            f"{ids} ids, but {payloads} payloads; pass one for each, or none"
+        )

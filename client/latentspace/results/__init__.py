@@ -1,0 +1,1 @@
+"""What calls return: frozen values, numpy arrays where there are many numbers."""

@@ -1,0 +1,136 @@
+"""Rows of a batch, and what became of its items."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentspace.errors import LatentspaceError, PartialError, RowCountError
+from latentspace.results.timing import NO_TIMING, Timing
+from latentspace.status import item_errors
+from latentspace.v1 import embedding_service_pb2
+from latentspace.vectors import unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box in an image, in pixels of the upright image; `quality` in [0, 1]."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    quality: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddingBatch:
+    """Rows of n inputs; an input gives none (it failed, or nothing was found in it), one or more.
+
+    Args:
+        rows: float32 (m, dim).
+        index: int64 (m,), for each row the position of its input, ascending.
+        space_id: space of the rows.
+        inputs: n.
+        token_counts: int64 (n,), tokens before truncation; 0 for inputs that are not text.
+        truncated: positions of the inputs that were truncated.
+        composed: positions of the inputs whose vector was composed, not looked up.
+        regions: for each row its place in the image; empty unless the model detects.
+        errors: positions of the inputs that failed, and why.
+    """
+
+    rows: NDArray[np.float32]
+    index: NDArray[np.int64]
+    space_id: str
+    inputs: int
+    token_counts: NDArray[np.int64]
+    truncated: tuple[int, ...] = ()
+    composed: tuple[int, ...] = ()
+    regions: tuple[Region, ...] = ()
+    errors: Mapping[int, LatentspaceError] = field(default_factory=dict)
+    timing: Timing = NO_TIMING
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.errors)} failed" if self.errors else ""
+        shape = "x".join(map(str, self.rows.shape))
+        return f"EmbeddingBatch({shape} of {self.inputs} inputs{failed}, space {self.space_id})"
+
+    def of(self, position: int) -> NDArray[np.float32]:
+        """The rows of one input, float32 (rows, dim)."""
+        rows: NDArray[np.float32] = self.rows[self.index == position]
+        return rows
+
+    def one_each(self) -> NDArray[np.float32]:
+        """One row an input, float32 (n, dim); NaN in the rows of inputs that failed.
+
+        Raises:
+            RowCountError: an input that did not fail gave no row, or several.
+        """
+        if self.inputs == len(self.rows) and (self.index == np.arange(self.inputs)).all():
+            return self.rows
+        counts = np.bincount(self.index, minlength=self.inputs)
+        wrong = [i for i in np.flatnonzero(counts != 1).tolist() if i not in self.errors]
+        if wrong:
+            raise RowCountError(
+                f"input {wrong[0]} gave {counts[wrong[0]]} vectors, not one; "
+                "embed_batch returns them with their inputs"
+            )
+        rows = np.full((self.inputs, self.rows.shape[1]), np.nan, np.float32)
+        rows[self.index] = self.rows
+        return rows
+
+    def raise_errors(self) -> None:
+        """Raises what failed.
+
+        Raises:
+            PartialError: some inputs failed; a call of one input raises that input's own error.
+        """
+        if self.errors and self.inputs == 1:
+            raise self.errors[0]
+        if self.errors:
+            try:
+                vectors = self.one_each()
+            except RowCountError:
+                vectors = None
+            raise PartialError(vectors, self.errors, self)
+
+    @classmethod
+    def from_parts(
+        cls,
+        parts: Sequence[tuple[int, embedding_service_pb2.EmbedResponse]],
+    ) -> Self:
+        """From replies and the number of inputs that each answers."""
+        starts = np.cumsum([0, *(count for count, _ in parts)]).tolist()
+        batches = [reply.embeddings for _, reply in parts]
+        placed = list(zip(starts, batches, strict=False))
+        vectors = [unpack(batch.vectors) for batch in batches]
+        full = [rows for rows in vectors if len(rows)] or vectors[:1]
+        return cls(
+            rows=full[0] if len(full) == 1 else np.concatenate(full),
+            index=np.concatenate(
+                [start + np.array(b.input_index, np.int64) for start, b in placed]
+            ),
+            space_id=next((b.vectors.space_id for b in batches if b.vectors.space_id), ""),
+            inputs=starts[-1],
+            token_counts=np.concatenate(
+                [_counts(b, count) for (count, _), b in zip(parts, batches, strict=True)]
+            ),
+            truncated=tuple(start + i for start, b in placed for i in b.truncated),
+            composed=tuple(start + i for start, b in placed for i in b.composed),
+            regions=tuple(
+                Region(r.x, r.y, r.width, r.height, r.quality) for b in batches for r in b.regions
+            ),
+            errors={i: e for start, b in placed for i, e in item_errors(b.errors, start).items()},
+            timing=Timing.from_messages(reply.timing for _, reply in parts),
+        )
+
+
+def _counts(batch: embedding_service_pb2.Embeddings, inputs: int) -> NDArray[np.int64]:
+    counts = np.zeros(inputs, np.int64)
+    counts[: len(batch.token_counts)] = batch.token_counts
+    return counts

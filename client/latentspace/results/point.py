@@ -1,0 +1,72 @@
+"""Points, and what became of writes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentspace.enums import Modality, from_wire
+from latentspace.errors import LatentspaceError
+from latentspace.payloads import load_payload
+from latentspace.results.timing import NO_TIMING, Timing
+from latentspace.v1 import collection_service_pb2
+from latentspace.vectors import unpack
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """A stored point; `vector` float32 (dim,) and `payload` are None where not asked for."""
+
+    id: str
+    vector: NDArray[np.float32] | None = field(default=None, repr=False)
+    payload: dict[str, Any] | None = None
+    modality: Modality | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of points; `next_page_token` is "" at the end."""
+
+    points: list[Point]
+    next_page_token: str
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __iter__(self) -> Iterator[Point]:
+        return iter(self.points)
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertResult:
+    """What became of a write.
+
+    Args:
+        written: points that are on disk now.
+        version: version of the collection that holds them.
+        errors: positions of the points that were refused, and why.
+    """
+
+    written: int
+    version: int
+    errors: Mapping[int, LatentspaceError] = field(default_factory=dict)
+    timing: Timing = NO_TIMING
+
+
+def points_of(batch: collection_service_pb2.PointBatch) -> list[Point]:
+    """Points from the columns of the wire."""
+    ids = batch.ids
+    vectors = unpack(batch.vectors) if batch.HasField("vectors") and batch.vectors.count else None
+    payloads = batch.payloads
+    modalities = batch.modalities
+    return [
+        Point(
+            id=ids[i],
+            vector=None if vectors is None else vectors[i],
+            payload=load_payload(payloads[i]) if payloads else None,
+            modality=from_wire(Modality, modalities[i]) if modalities else None,
+        )
+        for i in range(len(ids))
+    ]

@@ -1,0 +1,182 @@
+"""Calls that name things: zero-shot classification and comparison."""
+# Generated from aio/classification.py by scripts/generate_sync_client.py; edit that.
+
+from collections.abc import Iterable, Sequence
+
+from latentspace.calls import CallKind
+from latentspace.enums import Activation
+from latentspace.errors import LatentspaceError
+from latentspace.images import ImageSource
+from latentspace.inputs import Input, plural_inputs
+from latentspace.requests.classification import (
+    classify_frame,
+    classify_requests,
+    compare_requests,
+    label_spec,
+    pair_inputs,
+)
+from latentspace.requests.options import EmbedOptions
+from latentspace.results.classification import Label, LabelSet, labels_of
+from latentspace.results.comparison import Comparison, comparisons_of
+from latentspace.results.partial import OnError, raise_failed
+from latentspace.status import item_errors
+from latentspace.sync.base import Calls
+from latentspace.v1 import classification_service_pb2
+from latentspace.vectors import VectorsLike
+
+
+class ClassificationCalls(Calls):
+    """Classification without training, label sets, and scores of pairs."""
+
+    def classify(
+        self,
+        model: str,
+        *,
+        labels: Sequence[str] | None = None,
+        templates: str | Sequence[str] | None = None,
+        label_set: str | None = None,
+        texts: Iterable[str] | None = None,
+        images: Iterable[ImageSource] | None = None,
+        keys: Iterable[str] | None = None,
+        vectors: VectorsLike | None = None,
+        inputs: Iterable[Input] | None = None,
+        top_k: int = 0,
+        min_probability: float = 0.0,
+        activation: Activation | str | None = None,
+        logit_scale: float | None = None,
+        options: EmbedOptions | None = None,
+        on_error: OnError = "raise",
+        timeout_s: float | None = None,
+    ) -> list[list[Label]]:
+        """For each item its labels, best first.
+
+        Args:
+            labels: what to choose from; or `label_set`, the name of a stored one.
+            templates: sentences with one "{}", or the name of a template set as "imagenet";
+                None is the model's own.
+            top_k: best labels of each item; 0 means all.
+            min_probability: leave out labels below; an item may then have none.
+            activation: "softmax" or "sigmoid"; None is the model's own.
+            logit_scale: factor on cosines; None is the model's own.
+            on_error: "return" gives no labels for items that failed.
+
+        Raises:
+            PartialError: some items failed; its `result` has the others' labels.
+        """
+        frame = classify_frame(
+            model,
+            labels=labels,
+            templates=templates,
+            label_set=label_set,
+            top_k=top_k,
+            min_probability=min_probability,
+            activation=activation,
+            logit_scale=logit_scale,
+            options=options,
+        )
+        items = plural_inputs(inputs=inputs, texts=texts, images=images, keys=keys, vectors=vectors)
+        parts = self._rpc.unary_parts(
+            self._stubs.classification.Classify,
+            classify_requests(frame, items, self._rpc.options),
+            CallKind.EMBED,
+            timeout_s,
+            lambda request: len(request.inputs),
+        )
+        result = labels_of([reply for _, reply in parts])
+        errors: dict[int, LatentspaceError] = {}
+        start = 0
+        for count, reply in parts:
+            errors |= item_errors(reply.errors, start)
+            start += count
+        raise_failed(errors, start, result, on_error)
+        return result
+
+    def create_label_set(
+        self,
+        name: str,
+        *,
+        model: str,
+        labels: Sequence[str],
+        templates: str | Sequence[str] | None = None,
+        timeout_s: float | None = None,
+    ) -> LabelSet:
+        """Encodes and stores a label set; the arguments are those of `classify`.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+        """
+        request = classification_service_pb2.CreateLabelSetRequest(
+            name=name, model=model, spec=label_spec(labels, templates)
+        )
+        reply = self._rpc.unary(
+            self._stubs.classification.CreateLabelSet, request, CallKind.CREATE, timeout_s
+        )
+        return LabelSet.from_message(reply.label_set)
+
+    def label_set(self, name: str, *, timeout_s: float | None = None) -> LabelSet:
+        """One label set."""
+        request = classification_service_pb2.GetLabelSetRequest(name=name)
+        reply = self._rpc.unary(
+            self._stubs.classification.GetLabelSet, request, CallKind.READ, timeout_s
+        )
+        return LabelSet.from_message(reply.label_set)
+
+    def label_sets(self, *, timeout_s: float | None = None) -> list[LabelSet]:
+        """All label sets, by name."""
+        request = classification_service_pb2.ListLabelSetsRequest()
+        reply = self._rpc.unary(
+            self._stubs.classification.ListLabelSets, request, CallKind.READ, timeout_s
+        )
+        return [LabelSet.from_message(message) for message in reply.label_sets]
+
+    def delete_label_set(self, name: str, *, timeout_s: float | None = None) -> None:
+        """Deletes a label set."""
+        request = classification_service_pb2.DeleteLabelSetRequest(name=name)
+        self._rpc.unary(
+            self._stubs.classification.DeleteLabelSet, request, CallKind.CREATE, timeout_s
+        )
+
+    def compare(
+        self,
+        model: str,
+        *,
+        texts: Iterable[tuple[str, str]] | None = None,
+        images: Iterable[tuple[ImageSource, ImageSource]] | None = None,
+        keys: Iterable[tuple[str, str]] | None = None,
+        pairs: Iterable[tuple[Input, Input]] | None = None,
+        threshold: float | None = None,
+        options: EmbedOptions | None = None,
+        on_error: OnError = "raise",
+        timeout_s: float | None = None,
+    ) -> list[Comparison]:
+        """Cosines of pairs, and whether they are the same where a threshold is known.
+
+        Args:
+            pairs: of inputs of any kind.
+            threshold: instead of the model's calibrated one.
+            on_error: "return" gives NaN for pairs that failed.
+
+        Raises:
+            PartialError: some pairs failed; its `result` has the others.
+        """
+        parts = self._rpc.unary_parts(
+            self._stubs.search.Compare,
+            compare_requests(
+                model,
+                pair_inputs(pairs, texts, images, keys),
+                threshold,
+                options,
+                self._rpc.options,
+            ),
+            CallKind.EMBED,
+            timeout_s,
+            lambda request: len(request.pairs),
+        )
+        result = [one for _, reply in parts for one in comparisons_of(reply)]
+        errors: dict[int, LatentspaceError] = {}
+        start = 0
+        for count, reply in parts:
+            errors |= item_errors(reply.errors, start)
+            start += count
+        raise_failed(errors, start, result, on_error)
+        return result

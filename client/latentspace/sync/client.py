@@ -1,0 +1,94 @@
+"""The client."""
+# Generated from aio/client.py by scripts/generate_sync_client.py; edit that.
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from latentspace.calls import DEFAULT_TARGET, MIB, ClientOptions, RetryPolicy, merged_timeouts
+from latentspace.sync.classification import ClassificationCalls
+from latentspace.sync.collections import CollectionCalls
+from latentspace.sync.embedding import EmbeddingCalls
+from latentspace.sync.maintenance import MaintenanceCalls
+from latentspace.sync.models import ModelCalls
+from latentspace.sync.training import TrainingCalls
+from latentspace.sync.transport import Transport
+from latentspace.sync.words import WordCalls
+
+
+class Client(
+    ModelCalls,
+    EmbeddingCalls,
+    CollectionCalls,
+    MaintenanceCalls,
+    WordCalls,
+    ClassificationCalls,
+    TrainingCalls,
+):
+    """A latentspace server: numpy in, numpy out.
+
+    Large batches are sent in parts, calls have deadlines, and what is safe is tried again.
+    Use it as a context manager, or `close` it.
+
+    Args:
+        target: "host:port".
+        timeout_s: seconds a request may take, retries included, for calls of every kind.
+        timeouts_s: the same by kind ("read", "embed", "search", "write", "create", "load",
+            "watch"), over `timeout_s`; math.inf is no limit.
+        retry: what is tried again, and when.
+        max_message_bytes: limit of one message, both ways; the server has its own.
+        wait_for_ready: wait for the server (until the deadline) instead of failing at once.
+        keepalive_s: seconds between pings of a silent connection under a call.
+        metadata: sent with every call, such as [("authorization", "Bearer ...")].
+        credentials: TLS; None is plain text.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout_s: float | None = None,
+        timeouts_s: Mapping[str, float] | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 frozen
+        max_message_bytes: int = 64 * MIB,
+        wait_for_ready: bool = False,
+        keepalive_s: float = 60.0,
+        metadata: Sequence[tuple[str, str | bytes]] = (),
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        options = ClientOptions(
+            timeouts_s=merged_timeouts(timeout_s, timeouts_s),
+            retry=retry,
+            max_message_bytes=max_message_bytes,
+            chunk_bytes=max_message_bytes // 2,
+            wait_for_ready=wait_for_ready,
+            keepalive_s=keepalive_s,
+            metadata=metadata,
+            credentials=credentials,
+        )
+        super().__init__(Transport(target, options))
+
+    @property
+    def target(self) -> str:
+        """The server's "host:port"."""
+        return self._rpc.target
+
+    def close(self) -> None:
+        """Closes the connection; calls under way are cancelled."""
+        self._rpc.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.target!r})"

@@ -1,0 +1,103 @@
+"""Calls that keep collections in order: optimising, recall, snapshots."""
+# Generated from aio/maintenance.py by scripts/generate_sync_client.py; edit that.
+
+from latentspace.calls import CallKind
+from latentspace.requests.options import SearchParams, search_params
+from latentspace.results.collection import Recall, Snapshot
+from latentspace.sync.operations import Operation, OperationCalls
+from latentspace.v1 import collection_service_pb2
+
+
+class MaintenanceCalls(OperationCalls):
+    """Optimising, recall and snapshots. `timeout_s` limits the waiting; there is no default."""
+
+    def optimize(
+        self,
+        collection: str,
+        *,
+        full: bool = False,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Merges, compacts and builds indexes; `result` has "segments" and "bytes_freed".
+
+        Args:
+            full: merge all sealed segments into one.
+            wait: for the end; else the operation is returned as it starts.
+        """
+        request = collection_service_pb2.OptimizeCollectionRequest(collection=collection, full=full)
+        reply = self._rpc.unary(
+            self._stubs.collections.OptimizeCollection, request, CallKind.CREATE
+        )
+        return self._started(reply.operation, wait, timeout_s)
+
+    def measure_recall(
+        self,
+        collection: str,
+        *,
+        k: int = 10,
+        samples: int = 100,
+        params: SearchParams | None = None,
+        seed: int = 0,
+        timeout_s: float | None = None,
+    ) -> Recall:
+        """Compares searches of sampled points with exact ones.
+
+        Args:
+            k: neighbours compared.
+            samples: stored points used as queries, each without itself.
+            params: effort to measure.
+        """
+        request = collection_service_pb2.MeasureRecallRequest(
+            collection=collection, k=k, samples=samples, params=search_params(params), seed=seed
+        )
+        reply = self._rpc.unary(
+            self._stubs.collections.MeasureRecall, request, CallKind.LOAD, timeout_s
+        )
+        return Recall.from_message(reply)
+
+    def snapshot(
+        self,
+        collection: str,
+        snapshot: str = "",
+        *,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Writes a snapshot; `result` has "snapshot" (its name), "bytes" and "points".
+
+        Args:
+            snapshot: its name; "" is one made from the time.
+        """
+        request = collection_service_pb2.CreateSnapshotRequest(
+            collection=collection, snapshot=snapshot
+        )
+        reply = self._rpc.unary(self._stubs.collections.CreateSnapshot, request, CallKind.CREATE)
+        return self._started(reply.operation, wait, timeout_s)
+
+    def snapshots(self, collection: str = "", *, timeout_s: float | None = None) -> list[Snapshot]:
+        """Snapshots of one collection or of all, newest first."""
+        request = collection_service_pb2.ListSnapshotsRequest(collection=collection)
+        reply = self._rpc.unary(
+            self._stubs.collections.ListSnapshots, request, CallKind.READ, timeout_s
+        )
+        return [Snapshot.from_message(message) for message in reply.snapshots]
+
+    def restore(
+        self,
+        snapshot: str,
+        collection: str,
+        *,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Restores a snapshot as a new collection; `result` has "collection" and "points".
+
+        Raises:
+            AlreadyExistsError: the collection's name is taken.
+        """
+        request = collection_service_pb2.RestoreSnapshotRequest(
+            snapshot=snapshot, collection=collection
+        )
+        reply = self._rpc.unary(self._stubs.collections.RestoreSnapshot, request, CallKind.CREATE)
+        return self._started(reply.operation, wait, timeout_s)

@@ -1,0 +1,209 @@
+"""Calls that find neighbours."""
+# Generated from aio/search.py by scripts/generate_sync_client.py; edit that.
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Unpack, cast
+
+from latentspace.calls import CallKind
+from latentspace.enums import AnalogyMethod
+from latentspace.images import ImageSource
+from latentspace.inputs import ImageInput, Input, KeyInput, PointInput, TextInput, only_one
+from latentspace.inputs import plural_inputs as listed
+from latentspace.requests.analogies import Question, analogy_frame, analogy_requests
+from latentspace.requests.queries import QueryLike, WordLike
+from latentspace.requests.search import (
+    SearchOptions,
+    query_count,
+    query_requests,
+    search_frame,
+    vector_requests,
+)
+from latentspace.results.partial import OnError, raise_failed
+from latentspace.results.search import Match, SearchResult, matches_of, result_of
+from latentspace.status import error_from_status
+from latentspace.sync.base import Calls
+from latentspace.vectors import VectorLike, VectorsLike, as_row, as_rows
+
+
+class SearchCalls(Calls):
+    """Nearest points and analogies."""
+
+    def search(
+        self,
+        collection: str,
+        *,
+        text: str | None = None,
+        image: ImageSource | None = None,
+        key: str | None = None,
+        point: str | PointInput | None = None,
+        vector: VectorLike | None = None,
+        query: QueryLike | None = None,
+        k: int = 10,
+        timeout_s: float | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> list[Match]:
+        """The nearest points of one query, best first, with their payloads.
+
+        Args:
+            collection: name or alias.
+            point: id of a stored point, or `point(id, collection)`.
+            query: a weighted sum, as [(1.0, image(b)), (-0.5, text("in summer"))], or `Recommend`.
+            k: points, 1 to 10,000.
+            options: see `SearchOptions`.
+
+        Raises:
+            NotFoundError: no such collection, key or point.
+            FailedPreconditionError: the query is of another space.
+        """
+        space_id = options.pop("space_id", "")
+        options.setdefault("with_payload", True)
+        frame = search_frame(collection, k, **cast(dict[str, Any], options))
+        items = _single_query(text, image, key, point, query, vector)
+        requests = (
+            vector_requests(frame, as_row(vector), space_id, self._rpc.options)
+            if vector is not None
+            else query_requests(frame, items, self._rpc.options)
+        )
+        reply = self._rpc.unary(
+            self._stubs.search.Search, next(requests), CallKind.SEARCH, timeout_s
+        )
+        if reply.errors:
+            raise error_from_status(reply.errors[0].status)
+        return matches_of(reply.results)
+
+    def search_batch(
+        self,
+        collection: str,
+        *,
+        vectors: VectorsLike | None = None,
+        texts: Iterable[str] | None = None,
+        images: Iterable[ImageSource] | None = None,
+        keys: Iterable[str] | None = None,
+        points: Iterable[str | PointInput] | None = None,
+        queries: Iterable[QueryLike] | None = None,
+        k: int = 10,
+        on_error: OnError = "raise",
+        timeout_s: float | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> SearchResult:
+        """The nearest points of many queries, as arrays; payloads only where asked for.
+
+        Args:
+            vectors: (q, dim), the fast path.
+            on_error: "return" gives what failed in the result's `errors`.
+            options: see `SearchOptions`.
+
+        Raises:
+            PartialError: some queries failed; its `result` has the others.
+        """
+        space_id = options.pop("space_id", "")
+        frame = search_frame(collection, k, **cast(dict[str, Any], options))
+        if vectors is not None:
+            others = (texts, images, keys, points, queries)
+            only_one(["vectors", *("another" for given in others if given is not None)])
+            requests = vector_requests(frame, as_rows(vectors), space_id, self._rpc.options)
+        else:
+            items: Iterable[QueryLike] = (
+                queries
+                if queries is not None and not any((texts, images, keys, points))
+                else listed(texts=texts, images=images, keys=keys, points=points)
+            )
+            requests = query_requests(frame, items, self._rpc.options)
+        parts = self._rpc.unary_parts(
+            self._stubs.search.Search, requests, CallKind.SEARCH, timeout_s, query_count
+        )
+        result = result_of(parts, k)
+        raise_failed(result.errors, len(result), result, on_error)
+        return result
+
+    def analogy(
+        self,
+        collection: str,
+        positive: WordLike | Sequence[WordLike],
+        negative: WordLike | Sequence[WordLike] = (),
+        *,
+        k: int = 10,
+        method: AnalogyMethod | str = AnalogyMethod.COS_ADD,
+        vocabulary_limit: int = 0,
+        include_inputs: bool = False,
+        with_payload: bool = True,
+        timeout_s: float | None = None,
+    ) -> list[Match]:
+        """What is to `positive[1:]` as `positive[0]` is to `negative`, best first.
+
+        Args:
+            positive: keys, other inputs, or (weight, key) pairs.
+            negative: likewise; their weights are taken as positive numbers.
+            method: "3CosAdd", "3CosMul" or "PairDirection".
+            vocabulary_limit: only the first (most frequent) keys; 0 means all.
+            include_inputs: leave the question's own keys among the answers.
+
+        Raises:
+            NotFoundError: a key is not in the vocabulary; close spellings are named.
+        """
+        frame = analogy_frame(collection, method, k, vocabulary_limit, include_inputs, with_payload)
+        requests = analogy_requests(frame, [(positive, negative)], self._rpc.options)
+        reply = self._rpc.unary(
+            self._stubs.search.Analogy, next(requests), CallKind.SEARCH, timeout_s
+        )
+        if reply.errors:
+            raise error_from_status(reply.errors[0].status)
+        return matches_of(reply.results)
+
+    def analogy_batch(
+        self,
+        collection: str,
+        questions: Iterable[Question],
+        *,
+        k: int = 10,
+        method: AnalogyMethod | str = AnalogyMethod.COS_ADD,
+        vocabulary_limit: int = 0,
+        include_inputs: bool = False,
+        with_payload: bool = False,
+        on_error: OnError = "raise",
+        timeout_s: float | None = None,
+    ) -> SearchResult:
+        """Many analogies at once: the server scores each distinct word only once.
+
+        Args:
+            questions: (positive, negative) pairs; the other arguments are those of `analogy`.
+            on_error: "return" gives what failed in the result's `errors`.
+
+        Raises:
+            PartialError: some questions failed; its `result` has the others.
+        """
+        frame = analogy_frame(collection, method, k, vocabulary_limit, include_inputs, with_payload)
+        parts = self._rpc.unary_parts(
+            self._stubs.search.Analogy,
+            analogy_requests(frame, questions, self._rpc.options),
+            CallKind.SEARCH,
+            timeout_s,
+            lambda request: len(request.questions),
+        )
+        result = result_of(parts, k)
+        raise_failed(result.errors, len(result), result, on_error)
+        return result
+
+
+def _single_query(
+    text: str | None,
+    image: ImageSource | None,
+    key: str | None,
+    point: str | PointInput | None,
+    query: QueryLike | None,
+    vector: VectorLike | None,
+) -> list[QueryLike]:
+    """The one query that is given, as a batch of one; empty for a vector."""
+    named = {"text": text, "image": image, "key": key, "point": point, "query": query}
+    given = [name for name, value in named.items() if value is not None]
+    only_one([*given, *(["vector"] if vector is not None else [])])
+    found: list[Input] = []
+    if text is not None:
+        found.append(TextInput(text))
+    if image is not None:
+        found.append(ImageInput(image))
+    if key is not None:
+        found.append(KeyInput(key))
+    if point is not None:
+        found.append(point if isinstance(point, PointInput) else PointInput(point))
+    return [query] if query is not None else list(found)

@@ -1,0 +1,65 @@
+"""Arithmetic of the calls that behave as gensim's `KeyedVectors` do."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentspace.errors import InvalidArgumentError
+from latentspace.inputs import Input, KeyInput, VectorInput
+
+Term = str | NDArray[Any] | Input | tuple[str | NDArray[Any] | Input, float]
+SignedTerms = list[tuple[float, Input]]
+
+
+def signed_terms(
+    positive: Term | Sequence[Term] | None, negative: Term | Sequence[Term] | None
+) -> tuple[SignedTerms, SignedTerms]:
+    """Positives and negatives with positive weights, from gensim's arguments.
+
+    A weight of its own is taken as it is on either side, so that a negative one among the
+    positives pushes away. Keys count with unit length, vectors with the length they have.
+    """
+    terms = [(*_term(item, 1.0),) for item in _listed(positive)]
+    terms += [(*_term(item, -1.0),) for item in _listed(negative)]
+    if not terms:
+        raise InvalidArgumentError("pass at least one positive or negative key")
+    return [(w, i) for w, i in terms if w > 0], [(-w, i) for w, i in terms if w < 0]
+
+
+def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Cosine of two vectors."""
+    first, second = a.astype(np.float64), b.astype(np.float64)
+    return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
+
+
+def odd_one_out(keys: Sequence[str], rows: Iterable[NDArray[np.float32]]) -> str:
+    """The key farthest from the mean of all, each scaled to unit length; ties go to the smaller."""
+    matrix = np.array(list(rows), np.float64)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    closeness = (matrix @ matrix.mean(axis=0)).tolist()
+    return min(zip(closeness, keys, strict=True))[1]
+
+
+def _term(item: Term, sign: float) -> tuple[float, Input]:
+    weight = sign
+    if isinstance(item, tuple):
+        item, weight = item
+    if isinstance(item, str):
+        return weight, KeyInput(item)
+    if isinstance(item, np.ndarray):
+        return weight * float(np.linalg.norm(item)), VectorInput(item.astype(np.float32))
+    return weight, item
+
+
+def _listed(terms: Term | Sequence[Term] | None) -> Sequence[Term]:
+    if terms is None:
+        return []
+    return [terms] if _is_term(terms) else list(terms)  # type: ignore[arg-type]
+
+
+def _is_term(terms: Term | Sequence[Term]) -> TypeGuard[Term]:
+    pair = isinstance(terms, tuple) and len(terms) == 2 and isinstance(terms[1], int | float)
+    vector = isinstance(terms, np.ndarray) and terms.ndim == 1
+    return pair or vector or isinstance(terms, str | Input)

@@ -1,0 +1,1 @@
+"""Family "node2vec": vectors of graph nodes (Grover and Leskovec, 2016)."""

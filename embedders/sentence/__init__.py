@@ -1,0 +1,1 @@
+"""Family "sentence": texts to vectors with any sentence-transformers model."""

@@ -1,0 +1,41 @@
+"""What a user may set of a sentence model."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+from embedders.options import STRICT
+
+
+class DtypeChoice(StrEnum):
+    """Compute format of a model; AUTO is bfloat16 where the device has it and rows agree."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceOptions:
+    """Options of a sentence model.
+
+    Args:
+        device: "auto" (cuda where there is one), "cpu", "cuda", "cuda:1".
+        dtype: compute format where the call does not say.
+        revision: branch, tag or commit of a hub model.
+        local_files_only: never reach for the hub: only what is in its cache.
+        prompts: role to prompt, over those of the model's own table.
+        max_tokens: truncate here instead of at the model's own limit (0: the model's).
+        max_characters: longer texts are refused before they cost tokenising.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    device: str = "auto"
+    dtype: DtypeChoice = DtypeChoice.FLOAT32
+    revision: str | None = None
+    local_files_only: bool = False
+    prompts: dict[str, str] = field(default_factory=dict)
+    max_tokens: int = 0
+    max_characters: int = 1_000_000

@@ -1,0 +1,1 @@
+"""Family "word2vec": vectors of words, loaded or trained (Mikolov and others, 2013)."""

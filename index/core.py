@@ -1,0 +1,141 @@
+"""What all parts of an open collection share: store, segments, files, and the manifest."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from index.change import Change
+from index.durable import write_file
+from index.live import LiveSegments
+from index.manifest import Manifest, save_manifest
+from index.operations import Housekeeping
+from index.options import EngineOptions
+from index.part import Part, View
+from index.segment_files import SegmentFiles
+from index.store_reader import StoreReader
+from index.store_writer import StoreWriter
+from index.types import CollectionSpec
+from index.writer import GroupWriter
+
+
+class CollectionCore:
+    """Not an interface, but the state that the parts work on.
+
+    Args:
+        structure: held while the segment list, the spec or the manifest change; never while an
+            index is built, and never by searches or writes.
+        wake: tells the background thread that there may be work.
+        damaged: by segment id, why its index is being built again.
+        trouble: why background work failed last, "" if it did not.
+        note: what a user should know of a change of recipe.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        options: EngineOptions,
+        spec: CollectionSpec,
+        reader: StoreReader,
+        files: SegmentFiles,
+        manifest: Manifest,
+        live: LiveSegments,
+        store: StoreWriter,
+    ) -> None:
+        self.name, self.folder, self.options, self.spec = name, folder, options, spec
+        self.reader, self.files, self.manifest, self.live = reader, files, manifest, live
+        self.writer = GroupWriter(store, self._publish, name)
+        self.wake: Callable[[], None] = lambda: None
+        self.structure = threading.RLock()
+        self.damaged: dict[int, str] = {}
+        self.trouble = self.note = ""
+
+    @property
+    def view(self) -> View:
+        """All segments as searches see them now."""
+        return self.live.view
+
+    def sealed(self) -> list[Part]:
+        """Segments that have files, oldest first."""
+        return [part for part in self.view.parts if part.entry is not None]
+
+    def frozen(self) -> list[Part]:
+        """Full segments that wait for their files, oldest first."""
+        growing = self.live.growing_id
+        return [part for part in self.view.parts if part.entry is None and part.id != growing]
+
+    def install(self, gone: Sequence[Part], part: Part | None, seen_version: int) -> None:
+        """Puts a segment in the place of those it was made of, for searches and on disk.
+
+        Raises:
+            OSError: the manifest could not be written; the next one will tell.
+        """
+        with self.structure:
+            if part is not None and part.columns.fields != dict(self.spec.fields):
+                part = self.files.with_columns(self.live.take_id(), part, self.spec.fields)
+            part = self.live.swap(gone, part)
+            self.save_manifest()
+        self._forget_marks(gone, part, seen_version)
+
+    def save_manifest(self) -> None:
+        """Writes the segments as they are now, then removes files that are listed no more.
+
+        Raises:
+            OSError
+        """
+        with self.structure:
+            before = self.manifest
+            segments = tuple(part.entry for part in self.sealed() if part.entry is not None)
+            fresh = replace(
+                before,
+                sequence=before.sequence + 1,
+                sealed_slot=max((entry.last for entry in segments), default=0),
+                next_segment=self.live.take_id(),
+                segments=segments,
+            )
+            save_manifest(self.folder, fresh)
+            self.manifest = fresh
+            kept = {file.name for entry in segments for file in entry.files.values()}
+            listed = [file.name for entry in before.segments for file in entry.files.values()]
+            self.files.remove([name for name in listed if name not in kept])
+
+    def save_columns(self) -> None:
+        """Writes the columns of all sealed segments anew.
+
+        Raises:
+            OSError
+        """
+        with self.structure:
+            for part in self.sealed():
+                path = self.files.folder / f"{self.live.take_id():08d}.columns"
+                written = {"columns": write_file(path, part.columns.save)}
+                self.live.amend(part.id, partial(Part.with_files, files=written))
+            self.save_manifest()
+
+    def run_in_store(self, operation: Housekeeping) -> None:
+        """Lets the writer do something between the writes of users."""
+        self.writer.write(operation)
+
+    def _publish(self, changes: Sequence[Change], version: int) -> None:
+        self.live.publish(changes, version)
+        full = self.live.growing_rows >= self.options.seal_rows
+        if full:
+            self.live.freeze()
+        if full or any(len(change.dead) for change in changes):
+            self.wake()
+
+    def _forget_marks(self, gone: Sequence[Part], part: Part | None, seen_version: int) -> None:
+        if not gone:
+            return
+        first = min(int(other.slots[0]) for other in gone)
+        last = max(int(other.slots[-1]) for other in gone)
+        dead = self.reader.dead(first, last)
+        if part is not None:
+            dead = dead[~np.isin(dead, part.slots)]
+        self.run_in_store(
+            Housekeeping(lambda store: store.forget(dead.tolist(), first, last, seen_version))
+        )

@@ -1,0 +1,167 @@
+"""The FAISS engine: the collections of one data folder, in this process."""
+
+import logging
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from index.base import Collection, Engine, ProgressCallback
+from index.collection import FaissCollection
+from index.durable import sync
+from index.errors import CollectionExistsError, CollectionNotFoundError, StorageError
+from index.lockfile import FolderLock
+from index.names import check_name
+from index.options import EngineOptions
+from index.recipes import TABLE, recipe
+from index.runtime import CollectionRuntime
+from index.snapshot import read_snapshot, write_snapshot
+from index.spec_json import check_spec
+from index.store_schema import STORE_FILE, create_store, storage_errors
+from index.types import CollectionInfo, CollectionSpec
+
+log = logging.getLogger(__name__)
+
+COLLECTIONS_FOLDER = "collections"
+# begins like no name, so that half-made and half-deleted folders are never taken for collections
+_UNFINISHED = "."
+
+
+class FaissEngine(Engine):
+    """Opens all collections of a folder; one process at a time.
+
+    Args:
+        data_dir: made if there is none.
+        threads: cores for searches and builds together; 0 means all.
+        options: sizes and limits; `threads` takes the place of theirs.
+
+    Raises:
+        LockedError: another process serves the folder.
+        StorageError: the folder cannot be written.
+    """
+
+    capabilities = frozenset(
+        {"filter", "payload", "snapshot", "update_recipe", *(f"recipe:{name}" for name in TABLE)}
+    )
+
+    def __init__(
+        self, data_dir: Path, *, threads: int = 0, options: EngineOptions | None = None
+    ) -> None:
+        self._options = (options or EngineOptions()).with_threads(threads)
+        self._lock = threading.RLock()
+        self._builds = threading.Lock()
+        self._open: dict[str, FaissCollection] = {}
+        self._runtimes: dict[str, CollectionRuntime] = {}
+        self._failed: dict[str, StorageError] = {}
+        self._folder = data_dir / COLLECTIONS_FOLDER
+        with storage_errors(f"data folder {data_dir}"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder_lock = FolderLock(data_dir)
+        for path in sorted(self._folder.iterdir()):
+            self._open_found(path)
+
+    def create(self, name: str, spec: CollectionSpec) -> Collection:
+        """See `Engine.create`."""
+        check_name(name)
+        check_spec(spec)
+        recipe(spec.recipe)
+        return self._make(
+            name, lambda folder: create_store(folder / STORE_FILE, spec, time.time_ns())
+        )
+
+    def get(self, name: str) -> Collection:
+        """See `Engine.get`.
+
+        Raises:
+            StorageError: it could not be opened when the engine was.
+        """
+        with self._lock:
+            if name in self._failed:
+                raise self._failed[name]
+            if name not in self._open:
+                raise CollectionNotFoundError(name)
+            return self._open[name]
+
+    def names(self) -> list[str]:
+        """See `Engine.names`."""
+        with self._lock:
+            return sorted([*self._open, *self._failed])
+
+    def drop(self, name: str) -> None:
+        """See `Engine.drop`."""
+        with self._lock:
+            if name not in self._open and name not in self._failed:
+                raise CollectionNotFoundError(name)
+            doomed = self._folder / f"{_UNFINISHED}{uuid.uuid4().hex}"
+            with storage_errors(f"deleting collection {name!r}"):
+                (self._folder / name).rename(doomed)
+                sync(self._folder)
+            self._failed.pop(name, None)
+            self._runtimes.pop(name, None)
+            collection = self._open.pop(name, None)
+        if collection is not None:
+            collection.close()
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def snapshot(
+        self, name: str, target: Path, progress: ProgressCallback | None = None
+    ) -> CollectionInfo:
+        """See `Engine.snapshot`."""
+        self.get(name)
+        return write_snapshot(self._runtimes[name], target, progress)
+
+    def restore(
+        self, source: Path, name: str, progress: ProgressCallback | None = None
+    ) -> Collection:
+        """See `Engine.restore`."""
+        check_name(name)
+        return self._make(name, lambda folder: read_snapshot(source, folder, progress))
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        with self._lock:
+            collections, self._open = list(self._open.values()), {}
+            self._runtimes = {}
+        for collection in collections:
+            collection.close()
+        self._folder_lock.release()
+
+    def _make(self, name: str, fill: Callable[[Path], None]) -> Collection:
+        """A collection whose folder appears whole or not at all."""
+        self._check_free(name)
+        unfinished = self._folder / f"{_UNFINISHED}{uuid.uuid4().hex}"
+        try:
+            with storage_errors(f"creating collection {name!r}"):
+                unfinished.mkdir()
+                fill(unfinished)
+                sync(unfinished)
+                with self._lock:
+                    self._check_free(name)
+                    unfinished.rename(self._folder / name)
+                    sync(self._folder)
+                    return self._opened(name)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _check_free(self, name: str) -> None:
+        if name in self._open or name in self._failed:
+            raise CollectionExistsError(name)
+
+    def _open_found(self, path: Path) -> None:
+        if path.name.startswith(_UNFINISHED):
+            shutil.rmtree(path, ignore_errors=True)
+            return
+        try:
+            self._opened(path.name)
+        except StorageError as error:
+            # one damaged collection must not keep the others from being served
+            log.error("collection %s cannot be opened: %s", path.name, error)
+            self._failed[path.name] = error
+
+    def _opened(self, name: str) -> FaissCollection:
+        runtime = CollectionRuntime(name, self._folder / name, self._options, self._builds)
+        self._runtimes[name] = runtime
+        self._open[name] = FaissCollection(runtime)
+        return self._open[name]

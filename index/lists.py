@@ -1,0 +1,123 @@
+"""Coarse lists: the rows of a segment by nearest k-means centre.
+
+Filtered searches read them: from the centres nearest to a query outwards, the rows that pass
+the filter are scanned exactly. The same partition as IVF (Jégou and others, 2011), without
+codes: 6 bytes a row and the centres.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedders.vectors import FloatRows
+from index.errors import RecipeError
+from index.types import Metric
+from index.untyped import faiss
+
+_MAGIC = b"LSLISTS1"
+_TRAIN_ROWS_PER_LIST = 48
+_ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class CoarseLists:
+    """Lists of a segment.
+
+    Args:
+        centers: float32 (lists, d); unit length under cosine.
+        labels: uint16 (n,), list of each row.
+        metric: how rows are compared.
+    """
+
+    centers: FloatRows
+    labels: NDArray[np.uint16]
+    metric: Metric
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes held."""
+        return self.centers.nbytes + self.labels.nbytes
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Rows of each list, int64 (lists,)."""
+        return np.bincount(self.labels, minlength=len(self.centers))
+
+    def nearness(self, queries: FloatRows) -> FloatRows:
+        """Scores of the centres, float32 (q, lists), higher is nearer."""
+        scores: FloatRows = queries @ self.centers.T
+        if self.metric is Metric.L2:
+            scores = 2 * scores - np.einsum("ij,ij->i", self.centers, self.centers)
+        return scores
+
+    @classmethod
+    def train(cls, rows: FloatRows, metric: Metric, count: int = 0) -> "CoarseLists":
+        """k-means on a sample, then every row to its nearest centre; about 2 sqrt(n) lists."""
+        count = min(count or int(1.5 * len(rows) ** 0.5), len(rows), 1 << 16)
+        centers = _centers(rows, metric, count)
+        index = _flat(centers, metric)
+        labels = np.empty(len(rows), dtype=np.uint16)
+        for start in range(0, len(rows), 1 << 15):
+            block = np.ascontiguousarray(rows[start : start + (1 << 15)])
+            labels[start : start + len(block)] = index.search(block, 1)[1][:, 0]
+        return cls(centers, labels, metric)
+
+    def append_to(self, path: Path) -> None:
+        """Adds them to the end of an index file; FAISS reads such a file as before."""
+        with path.open("ab") as file:
+            offset = file.tell()
+            np.save(file, self.centers, allow_pickle=False)
+            np.save(file, self.labels, allow_pickle=False)
+            file.write(offset.to_bytes(8, "little") + _MAGIC)
+
+    @classmethod
+    def read_from(cls, path: Path, metric: Metric) -> "CoarseLists | None":
+        """What `append_to` added; None where nothing was.
+
+        Raises:
+            RecipeError: they are damaged.
+        """
+        with path.open("rb") as file:
+            if not _seek_lists(file):
+                return None
+            try:
+                centers = np.load(file, allow_pickle=False)
+                labels = np.load(file, allow_pickle=False)
+            except (ValueError, EOFError) as error:
+                raise RecipeError(f"{path}: coarse lists are damaged: {error}") from error
+        return cls(centers, labels, metric)
+
+
+def _seek_lists(file: BinaryIO) -> bool:
+    if file.seek(0, 2) < 16:
+        return False
+    file.seek(-16, 2)
+    offset = int.from_bytes(file.read(8), "little")
+    if file.read(8) != _MAGIC:
+        return False
+    file.seek(offset)
+    return True
+
+
+def _centers(rows: FloatRows, metric: Metric, count: int) -> FloatRows:
+    dim = rows.shape[1]
+    wanted = min(len(rows), count * _TRAIN_ROWS_PER_LIST)
+    chosen = np.sort(np.random.default_rng(0).choice(len(rows), wanted, replace=False))
+    clustering = faiss.Clustering(dim, count)
+    clustering.niter = _ROUNDS
+    clustering.spherical = metric is Metric.COSINE
+    clustering.min_points_per_centroid = 1
+    clustering.train(np.ascontiguousarray(rows[chosen]), _flat(np.empty((0, dim)), metric))
+    flat: FloatRows = faiss.vector_to_array(clustering.centroids)
+    return flat.reshape(count, dim)
+
+
+def _flat(rows: FloatRows, metric: Metric) -> Any:
+    dim = rows.shape[1]
+    index = faiss.IndexFlatIP(dim) if metric is Metric.COSINE else faiss.IndexFlatL2(dim)
+    if len(rows):
+        index.add(rows)
+    return index

@@ -1,0 +1,171 @@
+"""The background thread of a collection."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+
+from index.base import ProgressCallback
+from index.core import CollectionCore
+from index.errors import RecipeError, StorageError
+from index.progress import Cancelled, Progress
+from index.recipe_change import RecipeChange
+from index.work import BackgroundWork
+
+log = logging.getLogger(__name__)
+
+_REPORT_SECONDS = 0.1
+# what a full disk, a lost file or FAISS (RuntimeError) may raise; all are tried again later
+_TROUBLE = (OSError, StorageError, RecipeError, RuntimeError, MemoryError)
+
+
+class Maintenance:
+    """Seals, compacts, merges, builds and vacuums, one piece after another, when woken.
+
+    Args:
+        builds: held while an index is built, so that collections of one engine take turns.
+    """
+
+    def __init__(
+        self, core: CollectionCore, builds: threading.Lock, last_search_ns: Callable[[], int]
+    ) -> None:
+        self._core, self._builds = core, builds
+        self.progress = Progress()
+        self._work = BackgroundWork(core, self.progress, last_search_ns)
+        self.recipe_change = RecipeChange(core, self.progress, self._work)
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._requests: list[tuple[bool, Future[None]]] = []
+        self._thread: threading.Thread | None = None
+        self._closing = self._serving = False
+
+    def wake(self) -> None:
+        """There may be work."""
+        with self._lock:
+            if self._closing:
+                return
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name=f"maintenance-{self._core.name}", daemon=True
+                )
+                self._thread.start()
+        self._wake.set()
+
+    def optimize(self, full: bool, report: ProgressCallback | None) -> None:
+        """Has everything sealed, merged, compacted and built, and waits for it."""
+        future: Future[None] = Future()
+        with self._lock:
+            if self._closing:
+                raise StorageError(f"collection {self._core.name!r} is closed")
+            self._requests.append((full, future))
+            if full and not self._serving:
+                self.progress.stop()
+        self.wake()
+        try:
+            while not self._finished(future):
+                if report is not None:
+                    step = self.progress.step
+                    report(step.stage, step.done, step.total)
+        except BaseException:  # the callback's wish to cancel, whatever it raised
+            if not future.cancel():
+                self.progress.stop()
+            raise
+
+    def close(self) -> None:
+        """Stops what runs; what is not finished is begun again when the collection is opened."""
+        with self._lock:
+            self._closing = True
+            self.progress.stop()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        for _, future in self._requests:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(StorageError("the collection was closed"))
+
+    def _run(self) -> None:
+        timeout: float | None = None
+        while not self._closing:
+            self._wake.wait(timeout)
+            self._wake.clear()
+            timeout = None
+            try:
+                self._serve()
+                self._core.trouble = ""
+            except Cancelled:
+                self._resume()
+                self._wake.set()
+            except _TROUBLE as error:
+                log.warning("collection %s: background work: %s", self._core.name, error)
+                self._core.trouble = f"background work failed and is tried again: {error}"
+                timeout = self._core.options.retry_seconds
+
+    def _serve(self) -> None:
+        while not self._closing:
+            if not (self._serve_request() or self._piece()):
+                return
+
+    def _piece(self) -> bool:
+        work = self._work
+        if work.seal_one():
+            return True
+        with self._builds:
+            return (
+                self.recipe_change.step()
+                or work.compact_one(self._core.options.dead_share)
+                or work.merge_one()
+                or work.build_one()
+                or work.vacuum(all_pages=False)
+            )
+
+    def _serve_request(self) -> bool:
+        with self._lock:
+            if not self._requests or self._closing:
+                return False
+            full, future = self._requests.pop(0)
+            self._serving = True
+            self.progress.resume()
+        if not future.set_running_or_notify_cancel():
+            self._serving = False
+            return True
+        try:
+            self._optimize(full)
+            future.set_result(None)
+        except Cancelled as error:
+            future.set_exception(StorageError(f"optimising was stopped at {error}"))
+            raise
+        except _TROUBLE as error:
+            future.set_exception(error)
+            raise
+        finally:
+            self._serving = False
+        return True
+
+    def _optimize(self, full: bool) -> None:
+        work = self._work
+        self._core.live.freeze()
+        while work.seal_one():
+            pass
+        with self._builds:
+            self.recipe_change.step()
+            if full:
+                work.merge_all()
+            while work.compact_one(0.0) or work.merge_one() or work.build_one():
+                pass
+            work.vacuum(all_pages=True)
+
+    def _resume(self) -> None:
+        with self._lock:
+            if not self._closing:
+                self.progress.resume()
+
+    @staticmethod
+    def _finished(future: "Future[None]") -> bool:
+        try:
+            future.result(_REPORT_SECONDS)
+        except NotYet:
+            if future.done():
+                raise
+            return False
+        return True

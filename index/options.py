@@ -1,0 +1,35 @@
+"""How the FAISS engine works, apart from what users decide about a collection."""
+
+import os
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Sizes and limits.
+
+    Args:
+        threads: cores for searches and builds together.
+        seal_rows: a growing segment of so many rows is sealed. Until then each search compares
+            with all of them, which 32,768 rows of 384 numbers bear (see benchmarks).
+        merge_factor: so many segments of like size become one.
+        max_segment_rows: merging makes none larger, `optimize(full=True)` apart.
+        dead_share: a segment with a larger share of dead rows is written anew.
+        retry_seconds: pause after background work failed (disk full, for instance).
+    """
+
+    threads: int = os.cpu_count() or 1
+    seal_rows: int = 32_768
+    merge_factor: int = 8
+    max_segment_rows: int = 4_000_000
+    dead_share: float = 0.2
+    retry_seconds: float = 5.0
+
+    def with_threads(self, threads: int) -> "EngineOptions":
+        """The same with so many cores; 0 changes nothing."""
+        return replace(self, threads=threads) if threads else self
+
+    @property
+    def build_threads(self) -> int:
+        """Cores for a build: one is left to searches."""
+        return max(1, self.threads - 1)

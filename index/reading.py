@@ -1,0 +1,127 @@
+"""Reading points by id, page by page, or all of them."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedders.vectors import FloatRows, IndexArray
+from index.errors import QueryError
+from index.filter import Filter
+from index.names import MODALITIES
+from index.part import View
+from index.search import allowed_rows
+from index.store_reader import Records, StoreReader
+from index.types import Page, Points
+
+MAX_PAGE = 10_000
+_BLOCK_ROWS = 16_384
+
+
+def get_points(
+    reader: StoreReader, ids: Sequence[str], with_vectors: bool, with_payload: bool
+) -> tuple[Points, list[int]]:
+    """Points found, in the order asked, and the positions of unknown ids."""
+    records = reader.by_ids(list(dict.fromkeys(ids)), with_vectors)
+    places = {point_id: place for place, point_id in enumerate(records.ids)}
+    order = [places[point_id] for point_id in ids if point_id in places]
+    missing = [position for position, point_id in enumerate(ids) if point_id not in places]
+    return _points(records, order, with_payload), missing
+
+
+def page_of(
+    reader: StoreReader,
+    slots: NDArray[np.int64] | None,
+    cursor: str,
+    limit: int,
+    with_vectors: bool,
+    with_payload: bool,
+) -> Page:
+    """A page in slot order; of these slots (ascending), where given.
+
+    Raises:
+        QueryError: a cursor that is none, or a limit out of range.
+    """
+    after = _parse_cursor(cursor)
+    if not 1 <= limit <= MAX_PAGE:
+        raise QueryError("limit", f"limit must be 1 to {MAX_PAGE}, not {limit}")
+    if slots is None:
+        records = reader.page(after, limit + 1, with_vectors)
+        order = list(range(min(limit, len(records))))
+        more = len(records) > limit
+        last = int(records.slots[order[-1]]) if order else after
+    else:
+        slots = slots[np.searchsorted(slots, after, "right") :]
+        more, slots = len(slots) > limit, slots[:limit]
+        records = reader.by_slots(slots.tolist(), with_vectors)
+        order = np.argsort(records.slots).tolist()
+        last = int(slots[-1]) if len(slots) else after
+    return Page(_points(records, order, with_payload), _cursor(last) if more else "")
+
+
+def passing_slots(view: View, condition: Filter) -> NDArray[np.int64]:
+    """Slots of live points that pass, int64 (n,), ascending."""
+    found = [np.empty(0, dtype=np.int64)]
+    for part in view.parts:
+        allowed = allowed_rows(part, condition)
+        found.append(part.slots if allowed is None else part.slots[allowed.positions()])
+    return np.concatenate(found)
+
+
+def count_rows(view: View, condition: Filter | None) -> int:
+    """Live points that pass."""
+    if condition is None:
+        return view.live
+    allowed = [allowed_rows(part, condition) for part in view.parts]
+    return sum(rows.count for rows in allowed if rows is not None)
+
+
+def blocks_of(view: View, limit: int) -> Iterator[tuple[IndexArray, FloatRows]]:
+    """Live rows of one moment in slot order; see `Collection.blocks`."""
+    left = limit or view.live
+    for part in view.parts:
+        positions = part.positions()
+        for start in range(0, len(positions), _BLOCK_ROWS):
+            chosen = positions[start : min(start + _BLOCK_ROWS, start + left)]
+            if not len(chosen):
+                return
+            left -= len(chosen)
+            whole = part.alive is None
+            rows = part.rows[start : start + len(chosen)] if whole else part.rows[chosen]
+            yield part.slots[chosen].astype(np.intp, copy=False), rows
+
+
+def ids_of_slots(view: View, slots: IndexArray) -> list[str]:
+    """Ids of slots (n,), in any order; "" for those that have gone."""
+    wanted, places = np.unique(np.asarray(slots, dtype=np.int64), return_inverse=True)
+    ids = [""] * len(wanted)
+    for ordinal, positions in view.locate(wanted):
+        part = view.parts[ordinal]
+        known = np.searchsorted(wanted, part.slots[positions]).tolist()
+        for place, point_id in zip(known, part.ids.at(positions), strict=True):
+            ids[place] = point_id
+    return [ids[place] for place in places.tolist()]
+
+
+def _points(records: Records, order: Sequence[int], with_payload: bool) -> Points:
+    return Points(
+        [records.ids[place] for place in order],
+        None if records.rows is None else records.rows[list(order)],
+        [records.payloads[place] for place in order] if with_payload else None,
+        [MODALITIES[code] for code in records.codes[list(order)].tolist()],
+    )
+
+
+def _cursor(slot: int) -> str:
+    return f"s{slot:x}"
+
+
+def _parse_cursor(cursor: str) -> int:
+    if not cursor:
+        return 0
+    try:
+        if not cursor.startswith("s"):
+            raise ValueError(cursor)
+        return int(cursor[1:], 16)
+    except ValueError as error:
+        raise QueryError("cursor", f"{cursor[:80]!r} is not a cursor of this collection") from error

@@ -1,0 +1,53 @@
+"""The recipe that fits a segment's size.
+
+Measured on 480,000 MiniLM vectors of 384 numbers (2 cores, batches of 256, recall@10):
+
+| recipe | recall | queries/s |
+|---|---|---|
+| IVF316,PQ192x4fs, nprobe 64, re-ranked 100 | 0.951 | 16,000 |
+| HNSW32, ef 128 | 0.958 | 4,545 |
+
+Product codes need enough rows to train and enough numbers a row to pay; below that a graph is
+better, and below a few thousand rows exact search is as fast as anything.
+"""
+
+from pathlib import Path
+
+from embedders.vectors import FloatRows
+from index.recipes.base import BuildContext, Recipe, SegmentIndex
+from index.types import IndexParameters, Metric, SearchParameters
+
+_GRAPH_ROWS = 5_000
+_PRODUCT_ROWS = 200_000
+_PRODUCT_DIM = 64
+
+
+def choose(rows: int, dim: int) -> str:
+    """Name of the recipe for a segment of so many rows."""
+    if rows < _GRAPH_ROWS:
+        return "exact"
+    return "ivf_pq" if rows >= _PRODUCT_ROWS and dim >= _PRODUCT_DIM else "hnsw"
+
+
+class Auto(Recipe):
+    """Chooses by the shape of the rows, when building and when loading alike."""
+
+    name = "auto"
+    default_search = SearchParameters()
+    default_index = IndexParameters()
+    min_rows = _GRAPH_ROWS
+
+    def build(
+        self, rows: FloatRows, metric: Metric, params: IndexParameters, context: BuildContext
+    ) -> SegmentIndex:
+        """See `Recipe.build`."""
+        return self._chosen(rows).build(rows, metric, params, context)
+
+    def load(self, path: Path, rows: FloatRows, metric: Metric) -> SegmentIndex:
+        """See `Recipe.load`."""
+        return self._chosen(rows).load(path, rows, metric)
+
+    def _chosen(self, rows: FloatRows) -> Recipe:
+        from index.recipes import recipe
+
+        return recipe(choose(*rows.shape))

@@ -1,0 +1,162 @@
+"""What recipes over FAISS share: building in chunks, searching, masks, files."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedders.vectors import FloatRows
+from index.errors import RecipeError
+from index.exact import rescore
+from index.lists import CoarseLists
+from index.recipes.base import BuildContext, Recipe, RowMask, SegmentIndex
+from index.types import IndexParameters, Metric, SearchParameters
+from index.untyped import faiss
+
+_CHUNK_ROWS = 4096
+
+
+class FaissIndex(SegmentIndex):
+    """A FAISS index over the rows of a segment.
+
+    Searches pass their effort as parameter objects and never set it on the index, so that
+    many threads can search at once.
+    """
+
+    def __init__(
+        self,
+        recipe: "FaissRecipe",
+        index: Any,
+        data: FloatRows,
+        metric: Metric,
+        lists: CoarseLists | None,
+    ) -> None:
+        self.method, self.rows, self.lists = recipe.method, int(index.ntotal), lists
+        self.index, self.data, self.metric, self._recipe = index, data, metric, recipe
+        self.default_search = recipe.effort(index)
+        self.memory_bytes = recipe.memory_of(index) + (lists.memory_bytes if lists else 0)
+
+    def search(
+        self,
+        queries: FloatRows,
+        k: int,
+        params: SearchParameters,
+        mask: RowMask | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See `SegmentIndex.search`."""
+        effort = params.over(self.default_search)
+        wanted = min(max(k, effort.rerank), self.rows)
+        selector, kept = _selector(mask)
+        scores, positions = self.index.search(
+            np.ascontiguousarray(queries, dtype=np.float32),
+            wanted,
+            params=self._recipe.parameters(self.index, effort, wanted, selector),
+        )
+        del kept
+        if effort.rerank:
+            return rescore(self.data, queries, positions, k, self.metric)
+        if self.metric is Metric.L2:
+            scores = -scores
+        scores[positions < 0] = -np.inf
+        return _padded(scores, positions, k)
+
+    def save(self, path: Path) -> None:
+        """One file: the FAISS index, then the coarse lists where there are any."""
+        try:
+            faiss.write_index(self.index, str(path), self._recipe.write_flags)
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
+        if self.lists:
+            self.lists.append_to(path)
+
+
+class FaissRecipe(Recipe):
+    """A recipe over FAISS; a subclass says how its index is made and searched."""
+
+    method: str
+    write_flags = 0
+    read_flags = 0
+
+    def build(
+        self, rows: FloatRows, metric: Metric, params: IndexParameters, context: BuildContext
+    ) -> FaissIndex:
+        """Trains where needed and adds the rows chunk by chunk."""
+        # this setting is the calling thread's own in OpenMP
+        before = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(context.threads)
+        try:
+            context.check(0, len(rows))
+            index = self.make(rows, metric, params)
+            for start in range(0, len(rows), _CHUNK_ROWS):
+                index.add(np.ascontiguousarray(rows[start : start + _CHUNK_ROWS]))
+                context.check(min(start + _CHUNK_ROWS, len(rows)), len(rows))
+            lists = self.lists_of(index, rows, metric)
+        finally:
+            faiss.omp_set_num_threads(before)
+        return FaissIndex(self, self.attach(index, rows), rows, metric, lists)
+
+    def load(self, path: Path, rows: FloatRows, metric: Metric) -> FaissIndex:
+        """Reads what `save` wrote.
+
+        Raises:
+            RecipeError: not such a file, or of another number of rows or dimension.
+        """
+        try:
+            index = faiss.read_index(str(path), self.read_flags)
+        except RuntimeError as error:
+            raise RecipeError(f"{path}: not an index of recipe {self.name}: {error}") from error
+        if (index.ntotal, index.d) != rows.shape:
+            raise RecipeError(f"{path}: {index.ntotal} x {index.d}, but rows are {rows.shape}")
+        lists = CoarseLists.read_from(path, metric)
+        return FaissIndex(self, self.attach(index, rows), rows, metric, lists)
+
+    @abstractmethod
+    def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
+        """A trained, empty index for these rows."""
+
+    @abstractmethod
+    def effort(self, index: Any) -> SearchParameters:
+        """Default effort for an index of this size."""
+
+    @abstractmethod
+    def parameters(self, index: Any, effort: SearchParameters, k: int, selector: Any) -> Any:
+        """FAISS parameters of one search."""
+
+    def attach(self, index: Any, rows: FloatRows) -> Any:
+        """Lets an index read `rows` where it keeps no copy of its own."""
+        return index
+
+    def lists_of(self, index: Any, rows: FloatRows, metric: Metric) -> CoarseLists | None:
+        """Coarse lists for filtered searches, where they pay."""
+        return None
+
+    def memory_of(self, index: Any) -> int:
+        """Bytes of the index, estimated, without the rows it shares."""
+        return int(index.ntotal) * index.d * 4
+
+
+def faiss_metric(metric: Metric) -> int:
+    """FAISS's number for a metric."""
+    return int(faiss.METRIC_INNER_PRODUCT if metric.inner_product else faiss.METRIC_L2)
+
+
+def _selector(mask: RowMask | None) -> tuple[Any, Any]:
+    if mask is None:
+        return None, None
+    bits = np.packbits(mask, bitorder="little")
+    return faiss.IDSelectorBitmap(len(mask), faiss.swig_ptr(bits)), bits
+
+
+def _padded(
+    scores: NDArray[np.float32], positions: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    missing = k - scores.shape[1]
+    if missing <= 0:
+        return scores, positions
+    width = ((0, 0), (0, missing))
+    return (
+        np.pad(scores, width, constant_values=-np.inf),
+        np.pad(positions, width, constant_values=-1),
+    )

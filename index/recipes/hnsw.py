@@ -1,0 +1,65 @@
+"""Graph search (Malkov and Yashunin, 2018): FAISS IndexHNSWFlat over the segment's own rows."""
+
+from typing import Any
+
+import numpy as np
+
+from embedders.vectors import FloatRows
+from index.lists import CoarseLists
+from index.recipes.faiss_index import FaissRecipe, faiss_metric
+from index.types import IndexParameters, Metric, SearchParameters
+from index.untyped import faiss
+
+_LISTS_FROM_ROWS = 20_000
+
+
+class Hnsw(FaissRecipe):
+    """M 32, efConstruction 40. File and memory hold the graph alone: rows are the row file's."""
+
+    name = "hnsw"
+    method = "graph"
+    default_search = SearchParameters(ef=128)
+    default_index = IndexParameters(m=32, ef_construction=40)
+    min_rows = 2000
+    write_flags = int(faiss.IO_FLAG_SKIP_STORAGE)
+    read_flags = int(faiss.IO_FLAG_MMAP_IFC)
+
+    def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
+        """An empty graph."""
+        links = params.m or self.default_index.m
+        index = faiss.IndexHNSWFlat(rows.shape[1], links, faiss_metric(metric))
+        index.hnsw.efConstruction = params.ef_construction or self.default_index.ef_construction
+        return index
+
+    def effort(self, index: Any) -> SearchParameters:
+        """The same at every size."""
+        return self.default_search
+
+    def parameters(self, index: Any, effort: SearchParameters, k: int, selector: Any) -> Any:
+        """ef of this search."""
+        return faiss.SearchParametersHNSW(efSearch=max(effort.ef, k), sel=selector)
+
+    def attach(self, index: Any, rows: FloatRows) -> Any:
+        """Puts the rows, wherever they are mapped, in the place of FAISS's own copy."""
+        storage = faiss.IndexFlat(index.d, index.metric_type)
+        data = np.asarray(rows)
+        # a view needs an owner that FAISS frees; an empty vector's owner is null, so none is
+        nobody = faiss.MaybeOwnedVectorUInt8()
+        storage.codes = faiss.MaybeOwnedVectorUInt8.create_view(
+            faiss.swig_ptr(data), data.nbytes, nobody.owner
+        )
+        storage.ntotal = len(rows)
+        storage.referenced_objects = [data]
+        if index.own_fields and index.storage is not None:
+            index.storage.this.own(True)
+        index.storage, index.own_fields = storage, False
+        index.referenced_objects = [storage]
+        return index
+
+    def lists_of(self, index: Any, rows: FloatRows, metric: Metric) -> CoarseLists | None:
+        """For large segments."""
+        return CoarseLists.train(rows, metric) if len(rows) >= _LISTS_FROM_ROWS else None
+
+    def memory_of(self, index: Any) -> int:
+        """The links."""
+        return int(index.ntotal) * (2 * index.hnsw.nb_neighbors(1) * 4 + 16)

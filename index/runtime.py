@@ -1,0 +1,122 @@
+"""An open collection: opening and closing it, and what needs all its parts at once."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from index.declaring import declare_fields, store_spec
+from index.loading import open_core
+from index.maintenance import Maintenance
+from index.operations import WriteOperation
+from index.options import EngineOptions
+from index.part import View
+from index.recipes import concrete, recipe
+from index.store_reader import StoreReader
+from index.types import (
+    CollectionInfo,
+    CollectionSpec,
+    CollectionState,
+    FieldType,
+    IndexParameters,
+    SearchParameters,
+    WriteResult,
+)
+from index.untyped import faiss
+
+_DISK_SECONDS = 1.0
+
+
+class CollectionRuntime:
+    """Everything of one collection; safe in many threads."""
+
+    def __init__(
+        self, name: str, folder: Path, options: EngineOptions, builds: threading.Lock
+    ) -> None:
+        self.core = open_core(name, folder, options)
+        self._last_search_ns = -(1 << 62)
+        self._threads = threading.local()
+        self._disk: tuple[float, int] = (0.0, 0)
+        self._created_ns = int(self.core.reader.meta("created_ns"))
+        self.maintenance = Maintenance(self.core, builds, lambda: self._last_search_ns)
+        self.core.wake = self.maintenance.wake
+        self.maintenance.wake()
+
+    @property
+    def spec(self) -> CollectionSpec:
+        """What users decided."""
+        return self.core.spec
+
+    @property
+    def view(self) -> View:
+        """All segments as searches see them now."""
+        return self.core.live.view
+
+    @property
+    def reader(self) -> StoreReader:
+        """The store, for reading."""
+        return self.core.reader
+
+    def write(self, operation: WriteOperation) -> WriteResult:
+        """Blocks until the write is durable."""
+        return self.core.writer.write(operation)
+
+    def begin_search(self) -> None:
+        """Notes that there are searches, and limits FAISS in this thread to its cores."""
+        self._last_search_ns = time.monotonic_ns()
+        if not hasattr(self._threads, "limited"):
+            faiss.omp_set_num_threads(self.core.options.threads)
+            self._threads.limited = True
+
+    def info(self) -> CollectionInfo:
+        """The collection as it is now."""
+        core, view = self.core, self.view
+        reason = "; ".join(filter(None, [*sorted(set(core.damaged.values())), core.trouble]))
+        return CollectionInfo(
+            name=core.name,
+            spec=core.spec,
+            recipe=concrete(core.spec.recipe, view.live, core.spec.dim),
+            points=view.live,
+            version=view.version,
+            state=CollectionState.DEGRADED if reason else CollectionState.READY,
+            state_reason=reason or core.note,
+            segments=tuple(part.info for part in view.parts),
+            disk_bytes=self._disk_bytes(),
+            memory_bytes=core.live.memory_bytes,
+            created_ns=self._created_ns,
+        )
+
+    def update(
+        self,
+        add_fields: Mapping[str, FieldType] | None,
+        recipe_name: str | None,
+        index: IndexParameters | None,
+        search: SearchParameters | None,
+    ) -> None:
+        """See `Collection.update`."""
+        if recipe_name is not None:
+            recipe(recipe_name)
+        if add_fields:
+            declare_fields(self.core, add_fields)
+        if search is not None:
+            store_spec(self.core, replace(self.spec, search=search))
+        if recipe_name is not None or index is not None:
+            self.maintenance.recipe_change.ask(
+                recipe_name or self.spec.recipe, index or self.spec.index
+            )
+        self.maintenance.wake()
+
+    def close(self) -> None:
+        """Ends background work, answers writes that wait, closes files."""
+        self.maintenance.close()
+        self.core.writer.close()
+        self.core.reader.close()
+
+    def _disk_bytes(self) -> int:
+        measured, found = self._disk
+        if time.monotonic() - measured > _DISK_SECONDS or not found:
+            paths = list(self.core.folder.rglob("*"))
+            found = sum(path.stat().st_size for path in paths if path.is_file())
+            self._disk = (time.monotonic(), found)
+        return found

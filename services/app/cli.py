@@ -1,0 +1,47 @@
+"""`latentspace serve`; it joins the command line by entry point."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.app.ending import fail
+from services.app.settings import DEFAULT_LISTEN, Settings, SettingsError, load_settings
+
+
+def serve(
+    listen: Annotated[
+        str | None,
+        typer.Option(help=f"HOST:PORT; port 0 takes a free one.  [default: {DEFAULT_LISTEN}]"),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where collections live.  [default: ~/.local/share/latentspace]"),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
+    demo: Annotated[bool, typer.Option(help="Show first answers when the service is up.")] = False,
+) -> None:
+    """Run the service; without a configuration, on its embedded default."""
+    try:
+        settings = load_settings(config, {"listen": listen, "data_dir": data_dir})
+    except SettingsError as error:
+        fail(str(error), code=2)
+    run(settings, demo)
+
+
+def run(settings: Settings, demo: bool) -> None:
+    """Serves until asked to stop; what prevents it is said in one line."""
+    # Imported here: settings are checked before the heavy packages are read.
+    from embedders.errors import EmbedderError
+    from index.errors import VectorIndexError
+    from services.app.demo import greet
+    from services.app.life import serve as serve_until_stopped
+    from services.app.logs import configure_logs
+    from services.rpc.server import ListenError
+
+    configure_logs(settings.log)
+    try:
+        asyncio.run(serve_until_stopped(settings, greet if demo else None))
+    except (EmbedderError, VectorIndexError, ListenError, OSError) as error:
+        fail(str(error))

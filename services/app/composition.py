@@ -1,0 +1,72 @@
+"""Everything put together once, from settings."""
+
+import asyncio
+from dataclasses import dataclass
+
+from embedders import registry
+from index.engine import FaissEngine
+from services.app.settings import Settings
+from services.rpc.server import Parts, RpcServer, ServerOptions
+from services.runtime.batching import BatchLimits
+from services.runtime.catalog import Catalog
+from services.runtime.collections import Collections
+from services.runtime.models import ModelConfig, ModelRegistry
+from services.runtime.operations import Operations
+from services.runtime.pools import Pools
+from services.runtime.snapshots import Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The parts of a running service."""
+
+    settings: Settings
+    pools: Pools
+    engine: FaissEngine
+    catalog: Catalog
+    models: ModelRegistry
+    collections: Collections
+    operations: Operations
+    rpc: RpcServer
+
+    async def close(self) -> None:
+        """Ends work and closes files, the last made first."""
+        await self.models.close()
+        await asyncio.to_thread(self.operations.close)
+        self.pools.close()
+        self.engine.close()
+        self.catalog.close()
+
+
+def compose(settings: Settings) -> Application:
+    """All parts, nothing loaded and no port open yet.
+
+    Raises:
+        LockedError: another process serves the data folder.
+        StorageError: it cannot be written.
+    """
+    pools = Pools(settings.cores)
+    engine = FaissEngine(settings.data_dir, threads=pools.cores)
+    catalog = Catalog(settings.data_dir / "catalog.db")
+    limits = settings.limits
+    models = ModelRegistry(
+        [
+            ModelConfig(name, m.family, m.source, m.options, m.preload)
+            for name, m in settings.models.items()
+        ],
+        pools,
+        BatchLimits(limits.batch_items, limits.batch_cost, limits.queue_cost, lanes=pools.cores),
+        registry.load,
+    )
+    collections = Collections(engine, catalog, models, pools)
+    options = ServerOptions(
+        settings.listen,
+        limits.max_message_mib,
+        limits.max_items,
+        limits.max_queries,
+        settings.reflection,
+    )
+    operations = Operations(catalog)
+    snapshots = Snapshots(engine, settings.data_dir / "snapshots")
+    rpc = RpcServer(Parts(models, collections, operations, snapshots), options)
+    return Application(settings, pools, engine, catalog, models, collections, operations, rpc)

@@ -1,0 +1,95 @@
+"""The life of a server process: load, prove, open, drain."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+from services.app.composition import Application, compose
+from services.app.settings import Settings
+from services.runtime.canary import canary
+from services.runtime.models import ModelState
+
+logger = logging.getLogger(__name__)
+
+Greeting = Callable[[str], Awaitable[None]]
+
+
+async def serve(settings: Settings, greet: Greeting | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then lets running calls end.
+
+    Args:
+        greet: called with the address when the service answers.
+
+    Raises:
+        LockedError, StorageError, EmbedderError, ListenError
+    """
+    started = time.perf_counter()
+    stop = stop_event()
+    application = compose(settings)
+    try:
+        await until(stop, load_models(application))
+        if stop.is_set():
+            return
+        await prove(application)
+        port = await application.rpc.start()
+        address = f"{settings.listen.rpartition(':')[0]}:{port}"
+        logger.info(
+            "serving",
+            extra={
+                "address": address,
+                "data_dir": str(settings.data_dir),
+                "seconds": round(time.perf_counter() - started, 1),
+            },
+        )
+        if greet is not None:
+            await until(stop, greet(address))
+        await stop.wait()
+        logger.info("draining", extra={"grace_s": settings.drain_s})
+        await application.rpc.stop(settings.drain_s)
+    finally:
+        await application.close()
+    logger.info("stopped")
+
+
+async def load_models(application: Application) -> None:
+    """Loads the models that are wanted before the port opens."""
+    for model in application.models.all():
+        if model.config.preload:
+            await application.models.load(model.config.id)
+
+
+async def prove(application: Application) -> None:
+    """Tells health only what a canary encode and a canary search have shown."""
+    answers = {}
+    for model in application.models.all():
+        if model.state is ModelState.READY:
+            answers[model.config.id] = await canary(application.collections, model)
+    await application.rpc.health.report(all(answers.values()), answers)
+
+
+def stop_event() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT; a second signal ends at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked(number: int) -> None:
+        loop.remove_signal_handler(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked, number)
+    return stop
+
+
+async def until(stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Work, given up when the process is asked to stop."""
+    task = asyncio.ensure_future(work)
+    waiter = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+    if not task.done():
+        task.cancel()
+        return
+    task.result()

@@ -1,0 +1,165 @@
+"""Every setting, once: defaults here, then one YAML file, then LATENTSPACE_* variables.
+
+`LATENTSPACE_LISTEN=0.0.0.0:50051`, `LATENTSPACE_LIMITS__MAX_ITEMS=1024`: two underscores lead
+into a group. Units stand in the names.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import (
+    SettingsError as PydanticSettingsError,
+)
+
+DEFAULT_LISTEN = "127.0.0.1:50051"
+
+
+class SettingsError(Exception):
+    """The settings cannot be read; names file, setting and cure."""
+
+
+class ModelSettings(BaseModel):
+    """One model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    family: str = Field(description="word2vec, node2vec, sentence, hash, or a plug-in's")
+    source: str = Field(
+        default="", description="path, hub name or packaged name; empty: the family's own"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="the family's own options")
+    preload: bool = Field(default=True, description="load before the port opens")
+
+
+class Limits(BaseModel):
+    """What one call may ask, and what may wait."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_message_mib: int = Field(
+        default=64, ge=1, le=1024, description="largest message, both ways"
+    )
+    max_items: int = Field(default=8192, ge=1, description="inputs, points or ids of one call")
+    max_queries: int = Field(default=32_768, ge=1, description="queries or questions of one call")
+    batch_items: int = Field(default=64, ge=1, description="items of one forward pass")
+    batch_cost: int = Field(
+        default=16_384, ge=1, description="tokens or pixels of one forward pass"
+    )
+    queue_cost: int = Field(default=1_048_576, ge=1, description="tokens or pixels that may wait")
+
+
+class LogSettings(BaseModel):
+    """How the server speaks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+def embedded_models() -> dict[str, ModelSettings]:
+    """The embedded default: models that need no download."""
+    return {
+        "words": ModelSettings(family="word2vec"),
+        "sentences": ModelSettings(family="sentence"),
+        "nodes": ModelSettings(family="node2vec"),
+    }
+
+
+class Settings(BaseSettings):
+    """Settings of one server."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LATENTSPACE_", env_nested_delimiter="__", extra="forbid"
+    )
+
+    listen: str = Field(default=DEFAULT_LISTEN, description="HOST:PORT; port 0 takes a free one")
+    data_dir: Path = Field(
+        default=Path("~/.local/share/latentspace"),
+        description="collections and catalogue live here",
+    )
+    models: dict[str, ModelSettings] = Field(default_factory=embedded_models)
+    limits: Limits = Limits()
+    log: LogSettings = LogSettings()
+    cores: int = Field(default=0, ge=0, description="CPU budget of all work; 0: every core")
+    drain_s: float = Field(default=20.0, ge=0, description="grace for running calls after SIGTERM")
+    reflection: bool = Field(default=True, description="serve gRPC reflection")
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65_535:
+            raise ValueError(f"{value!r} is not HOST:PORT, such as {DEFAULT_LISTEN}")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+
+def load_settings(
+    config: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Settings of a YAML file, then variables, then command-line options (None: not given).
+
+    Raises:
+        SettingsError: a file that cannot be read, an unknown setting or an unfit value.
+    """
+    file = read_yaml(config)
+
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, file)
+
+    try:
+        return Loaded(**{k: v for k, v in (overrides or {}).items() if v is not None})
+    except (ValidationError, PydanticSettingsError) as error:
+        raise SettingsError(explain(error, config)) from error
+
+
+def read_yaml(config: Path | None) -> dict[str, Any]:
+    """The mapping of a YAML file; {} of none.
+
+    Raises:
+        SettingsError
+    """
+    if config is None:
+        return {}
+    try:
+        found = yaml.safe_load(config.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"cannot read {config}: {error}") from error
+    if not isinstance(found, dict):
+        raise SettingsError(f"{config}: a mapping of settings is wanted, such as `listen: ...`")
+    return found
+
+
+def explain(error: ValidationError | PydanticSettingsError, config: Path | None) -> str:
+    """One line a fault, with the name of its setting."""
+    where = f"{config} or LATENTSPACE_*" if config else "LATENTSPACE_* or the options"
+    if not isinstance(error, ValidationError):
+        return f"settings ({where}) do not fit: {error}"
+    faults = [
+        f"  {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        for fault in error.errors()
+    ]
+    return "\n".join([f"settings ({where}) do not fit:", *faults])

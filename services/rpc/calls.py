@@ -1,0 +1,147 @@
+"""Every call passes here: decoding, errors to status, log line.
+
+Servicers are plain classes whose async methods are named as the calls. A call of the contract
+that a servicer does not have answers UNIMPLEMENTED.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc.status_pb2 import Status
+
+from services.rpc.status import DETAILS_KEY, status_of
+from services.runtime.errors import NotServedError, RequestError
+
+logger = logging.getLogger("latentspace.access")
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Unary = Callable[[Any, Context], Awaitable[Message]]
+Stream = Callable[[Any, Context], AsyncIterator[Message]]
+M = TypeVar("M", bound=Message)
+
+
+def deadline_of(context: Context) -> float | None:
+    """`time.monotonic()` value at which the caller gives up; None where it waits for ever."""
+    remaining = context.time_remaining()
+    # Without a deadline some versions of grpcio answer a time far beyond any call.
+    return time.monotonic() + remaining if remaining and remaining < 1e8 else None
+
+
+def service_handler(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
+    """Handlers of all calls of a service."""
+    handlers = {method.name: _handler(method, servicer) for method in service.methods}
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+def _handler(method: MethodDescriptor, servicer: object) -> "grpc.RpcMethodHandler[Any, Any]":
+    behaviour: Any = getattr(servicer, method.name, None) or _unimplemented(method)
+    decode = _decoder(GetMessageClass(method.input_type))
+    encode = GetMessageClass(method.output_type).SerializeToString
+    if method.server_streaming:
+        kind = (
+            grpc.stream_stream_rpc_method_handler
+            if method.client_streaming
+            else grpc.unary_stream_rpc_method_handler
+        )
+        return kind(_guard_stream(method, behaviour), decode, encode)
+    return grpc.unary_unary_rpc_method_handler(
+        cast("Any", _guard_unary(method, behaviour)), decode, encode
+    )
+
+
+def _decoder(message: type[M]) -> Callable[[bytes], M | DecodeError]:
+    """Decodes; a message that cannot be read becomes a value, so that its caller gets a reason."""
+
+    def decode(data: bytes) -> M | DecodeError:
+        try:
+            return message.FromString(data)
+        except DecodeError as error:
+            return error
+
+    return decode
+
+
+def decoded(request: Message | DecodeError) -> Message:
+    """The message.
+
+    Raises:
+        RequestError: it could not be read.
+    """
+    if isinstance(request, DecodeError):
+        raise RequestError("request", f"the message cannot be read: {request}")
+    return request
+
+
+def _unimplemented(method: MethodDescriptor) -> Unary | Stream:
+    message = f"{method.full_name} is in the contract; this version does not serve it yet"
+
+    async def unary(request: Message, context: Context) -> Message:
+        raise NotServedError(message)
+
+    async def stream(requests: object, context: Context) -> AsyncIterator[Message]:
+        raise NotServedError(message)
+        yield  # makes it a generator
+
+    return stream if method.server_streaming else unary
+
+
+def _guard_unary(method: MethodDescriptor, behaviour: Unary) -> Unary:
+    async def call(request: Message | DecodeError, context: Context) -> Message:
+        started = time.perf_counter_ns()
+        try:
+            reply = await behaviour(decoded(request), context)
+        except Exception as error:
+            await _fail(method, context, error, started)
+            raise AssertionError("abort raises") from error
+        _log(method, "OK", started)
+        return reply
+
+    return call
+
+
+def _guard_stream(method: MethodDescriptor, behaviour: Stream) -> Stream:
+    async def call(request: Any, context: Context) -> AsyncIterator[Message]:
+        started = time.perf_counter_ns()
+        try:
+            given = _decoded_stream(request) if method.client_streaming else decoded(request)
+            async for reply in behaviour(given, context):
+                yield reply
+        except Exception as error:  # noqa: BLE001 - the table maps every exception
+            await _fail(method, context, error, started)
+        _log(method, "OK", started)
+
+    return call
+
+
+async def _decoded_stream(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async for request in requests:
+        yield decoded(request)
+
+
+async def _fail(method: MethodDescriptor, context: Context, error: Exception, started: int) -> None:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    status = status_of(error)
+    code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
+    _log(method, code.name, started, status)
+    await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+
+
+def _log(method: MethodDescriptor, code: str, started: int, status: Status | None = None) -> None:
+    level = logging.DEBUG if code == "OK" else logging.INFO
+    if not logger.isEnabledFor(level):
+        return
+    fields = {
+        "call": method.full_name.removeprefix("latentspace.v1."),
+        "code": code,
+        "ms": round((time.perf_counter_ns() - started) / 1e6, 3),
+    }
+    if status is not None:
+        fields["reason"] = status.message
+    logger.log(level, "call", extra=fields)

@@ -1,0 +1,165 @@
+"""EmbeddingService."""
+
+import time
+from collections.abc import AsyncIterator
+
+from embedders.base import Region
+from latentspace.v1 import embedding_service_pb2 as pb
+from latentspace.v1 import types_pb2 as types
+from services.rpc.calls import Context, deadline_of
+from services.rpc.inputs import COMPUTE_DTYPES, MODALITIES, read_items, read_options
+from services.rpc.status import item_errors
+from services.rpc.vectors import pack
+from services.runtime.encoding import EmbedResult, encode
+from services.runtime.errors import RequestError
+from services.runtime.models import Model, ModelRegistry, ModelState
+from services.runtime.pools import Pools
+
+STATES = {
+    ModelState.LOADING: pb.MODEL_STATE_LOADING,
+    ModelState.READY: pb.MODEL_STATE_READY,
+    ModelState.FAILED: pb.MODEL_STATE_FAILED,
+    ModelState.UNLOADED: pb.MODEL_STATE_UNLOADED,
+}
+DTYPE_NUMBERS = {dtype: number for number, dtype in COMPUTE_DTYPES.items() if dtype}
+
+
+class EmbeddingServicer:
+    """Models, and raw items to vectors."""
+
+    def __init__(self, models: ModelRegistry, pools: Pools, max_items: int) -> None:
+        self._models, self._pools, self._max_items = models, pools, max_items
+
+    async def ListModels(  # noqa: N802 - the name of the call
+        self, request: pb.ListModelsRequest, context: Context
+    ) -> pb.ListModelsResponse:
+        """All configured models."""
+        return pb.ListModelsResponse(models=[self._describe(m) for m in self._models.all()])
+
+    async def GetModel(  # noqa: N802
+        self, request: pb.GetModelRequest, context: Context
+    ) -> pb.GetModelResponse:
+        """One model."""
+        return pb.GetModelResponse(model=self._describe(self._models.get(request.model)))
+
+    async def LoadModel(  # noqa: N802
+        self, request: pb.LoadModelRequest, context: Context
+    ) -> pb.LoadModelResponse:
+        """Loads a model and waits until it answers."""
+        return pb.LoadModelResponse(model=self._describe(await self._models.load(request.model)))
+
+    async def UnloadModel(  # noqa: N802
+        self, request: pb.UnloadModelRequest, context: Context
+    ) -> pb.UnloadModelResponse:
+        """Unloads a model."""
+        model = await self._models.unload(request.model)
+        return pb.UnloadModelResponse(model=self._describe(model))
+
+    async def Embed(  # noqa: N802
+        self, request: pb.EmbedRequest, context: Context
+    ) -> pb.EmbedResponse:
+        """Embeds a batch."""
+        started = time.perf_counter_ns()
+        result = await self._embed(request, deadline_of(context))
+        return pb.EmbedResponse(
+            embeddings=write_embeddings(result), timing=write_timing(result, started)
+        )
+
+    async def EmbedStream(  # noqa: N802
+        self, requests: AsyncIterator[pb.EmbedStreamRequest], context: Context
+    ) -> AsyncIterator[pb.EmbedStreamResponse]:
+        """Embeds batch after batch; the next is read when the last is answered."""
+        model, options = "", types.EmbedOptions()
+        async for request in requests:
+            started = time.perf_counter_ns()
+            model = request.model or model
+            options = request.options if request.HasField("options") else options
+            call = pb.EmbedRequest(model=model, inputs=request.inputs, options=options)
+            result = await self._embed(call, deadline_of(context))
+            yield pb.EmbedStreamResponse(
+                embeddings=write_embeddings(result),
+                timing=write_timing(result, started),
+                batch_id=request.batch_id,
+            )
+
+    async def _embed(self, request: pb.EmbedRequest, deadline: float | None) -> EmbedResult:
+        model = self._models.get(request.model)
+        encoder = model.ready()
+        if not request.inputs:
+            raise RequestError("inputs", "give at least one input")
+        if len(request.inputs) > self._max_items:
+            raise RequestError(
+                "inputs",
+                f"{len(request.inputs)} inputs in one call; at most {self._max_items},"
+                " send the rest in further calls",
+            )
+        items = read_items(request.inputs, "inputs")
+        options = read_options(request.options, "document")
+        return await encode(encoder, model.batcher, self._pools, items, options, deadline)
+
+    def _describe(self, model: Model) -> pb.Model:
+        config, encoder = model.config, model.encoder
+        message = pb.Model(
+            id=config.id,
+            family=config.family,
+            state=STATES[model.state],
+            state_reason=model.reason,
+        )
+        if encoder is None:
+            return message
+        info, limits = encoder.info, encoder.info.limits
+        message.MergeFrom(
+            pb.Model(
+                modalities=sorted(MODALITIES[m] for m in info.modalities),
+                dim=info.dim,
+                revision=info.revision,
+                space_id=info.space_id,
+                limits=pb.ModelLimits(
+                    max_tokens=limits.max_tokens,
+                    max_image_bytes=limits.max_image_bytes,
+                    max_image_pixels=limits.max_image_pixels,
+                    max_batch_items=limits.max_batch_items or self._max_items,
+                ),
+                roles=sorted({"query", "document", *info.prompts}),
+                compute_dtype=DTYPE_NUMBERS[info.compute_dtype],
+                device=info.device,
+                normalized=info.normalized,
+                vocabulary_size=0 if model.vocabulary is None else model.vocabulary.info.points,
+                logit_scale=info.logit_scale,
+                logit_bias=info.logit_bias,
+                same_threshold=info.same_threshold,
+                memory_bytes=info.memory_bytes,
+            )
+        )
+        return message
+
+
+def write_embeddings(result: EmbedResult) -> pb.Embeddings:
+    """Rows and per-item errors on the wire."""
+    return pb.Embeddings(
+        vectors=pack(result.rows, result.space_id),
+        input_index=result.index.tolist(),
+        regions=[write_region(region) for region in result.regions],
+        token_counts=result.tokens,
+        truncated=result.truncated,
+        composed=result.composed,
+        errors=item_errors(result.errors, "inputs"),
+    )
+
+
+def write_region(region: Region) -> pb.Region:
+    """A box on the wire."""
+    return pb.Region(
+        x=region.x, y=region.y, width=region.width, height=region.height, quality=region.quality
+    )
+
+
+def write_timing(result: EmbedResult | None, started: int, search_ns: int = 0) -> types.Timing:
+    """Where the time of a call went; `started` is its `perf_counter_ns`."""
+    return types.Timing(
+        total_ns=time.perf_counter_ns() - started,
+        queue_ns=result.queue_ns if result else 0,
+        prepare_ns=result.prepare_ns if result else 0,
+        encode_ns=result.encode_ns if result else 0,
+        search_ns=search_ns,
+    )

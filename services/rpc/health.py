@@ -1,0 +1,39 @@
+"""grpc.health.v1: overall, per service, and per `Service/model`."""
+
+from collections.abc import Iterable
+
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import aio as health
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Health:
+    """What load balancers and people are told.
+
+    Args:
+        services: full names of the services that are served.
+    """
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self.servicer = health.HealthServicer()
+        self._services = list(services)
+
+    async def start(self) -> None:
+        """NOT_SERVING until somebody says otherwise."""
+        await self.report(False, {})
+
+    async def report(self, serving: bool, models: dict[str, bool]) -> None:
+        """Sets every status: the service as a whole, and each model that should answer."""
+        for name in ["", *self._services]:
+            await self._set(name, serving)
+        for model, ready in models.items():
+            await self._set(f"latentspace.v1.EmbeddingService/{model}", ready)
+
+    async def drain(self) -> None:
+        """NOT_SERVING for good: the process is about to end."""
+        await self.servicer.enter_graceful_shutdown()
+
+    async def _set(self, name: str, serving: bool) -> None:
+        await self.servicer.set(name, SERVING if serving else NOT_SERVING)

@@ -1,0 +1,118 @@
+"""The calls of CollectionService that keep collections well: optimise, measure, snapshot."""
+
+# ruff: noqa: N802 - methods have the names of the calls
+
+from index.types import SearchParameters
+from latentspace.v1 import collection_service_pb2 as pb
+from services.rpc.calls import Context
+from services.rpc.operation import write_operation, write_time
+from services.rpc.shapes import read_search
+from services.runtime.collections import Collections, check_name
+from services.runtime.errors import RequestError
+from services.runtime.operations import Operations, Report
+from services.runtime.pools import run_in
+from services.runtime.recall import measure_recall
+from services.runtime.search import check_k
+from services.runtime.snapshots import Snapshots
+
+DEFAULT_K, DEFAULT_SAMPLES, MAX_SAMPLES = 10, 100, 10_000
+
+
+class MaintenanceCalls:
+    """Part of CollectionServicer."""
+
+    def __init__(
+        self, collections: Collections, operations: Operations, snapshots: Snapshots
+    ) -> None:
+        self._collections, self._operations = collections, operations
+        self._snapshots = snapshots
+
+    async def OptimizeCollection(
+        self, request: pb.OptimizeCollectionRequest, context: Context
+    ) -> pb.OptimizeCollectionResponse:
+        """Starts merging, compacting and index building."""
+        collection = self._collections.get(request.collection)
+        name, full = collection.info.name, request.full
+
+        def work(report: Report) -> dict[str, int]:
+            before = collection.info.disk_bytes
+            collection.optimize(full, report)
+            info = collection.info
+            freed = max(0, before - info.disk_bytes)
+            return {"segments": len(info.segments), "bytes_freed": freed}
+
+        operation = self._operations.start("optimize", name, "points", work)
+        return pb.OptimizeCollectionResponse(operation=write_operation(operation))
+
+    async def MeasureRecall(
+        self, request: pb.MeasureRecallRequest, context: Context
+    ) -> pb.MeasureRecallResponse:
+        """Compares sampled searches with exact ones."""
+        k, samples = request.k or DEFAULT_K, request.samples or DEFAULT_SAMPLES
+        check_k(k, 1)
+        if samples > MAX_SAMPLES:
+            raise RequestError("samples", f"samples must be at most {MAX_SAMPLES}")
+        collection = self._collections.get(request.collection)
+        params: SearchParameters = read_search(request.params)
+        pool = self._collections.pools.search
+        found = await run_in(pool, measure_recall, collection, k, samples, params, request.seed)
+        return pb.MeasureRecallResponse(
+            recall=found.recall,
+            low=found.low,
+            high=found.high,
+            samples=found.samples,
+            mean_search_ns=found.mean_search_ns,
+            mean_exact_ns=found.mean_exact_ns,
+        )
+
+    async def CreateSnapshot(
+        self, request: pb.CreateSnapshotRequest, context: Context
+    ) -> pb.CreateSnapshotResponse:
+        """Starts writing a snapshot."""
+        info = self._collections.get(request.collection).info
+        if info.read_only:
+            raise RequestError("collection", f"{info.name!r} is a vocabulary: keep its model file")
+        name = self._snapshots.name_for(info.name, request.snapshot)
+        operation = self._operations.start(
+            "snapshot",
+            info.name,
+            "points",
+            lambda report: self._snapshots.create(info.name, name, report),
+        )
+        return pb.CreateSnapshotResponse(operation=write_operation(operation))
+
+    async def ListSnapshots(
+        self, request: pb.ListSnapshotsRequest, context: Context
+    ) -> pb.ListSnapshotsResponse:
+        """Snapshots, newest first."""
+        pool = self._collections.pools.search
+        found = await run_in(pool, self._snapshots.all, request.collection)
+        return pb.ListSnapshotsResponse(
+            snapshots=[
+                pb.Snapshot(
+                    name=snapshot.name,
+                    collection=snapshot.collection,
+                    points=snapshot.points,
+                    bytes=snapshot.bytes,
+                    create_time=write_time(snapshot.created_ns),
+                    version=snapshot.version,
+                )
+                for snapshot in found
+            ]
+        )
+
+    async def RestoreSnapshot(
+        self, request: pb.RestoreSnapshotRequest, context: Context
+    ) -> pb.RestoreSnapshotResponse:
+        """Starts restoring a snapshot under a new name."""
+        name, target = request.snapshot, request.collection
+        self._snapshots.check(name)
+        check_name("collection", target)
+        self._collections.check_free(target)
+        operation = self._operations.start(
+            "restore",
+            target,
+            "points",
+            lambda report: self._snapshots.restore(name, target, report),
+        )
+        return pb.RestoreSnapshotResponse(operation=write_operation(operation))

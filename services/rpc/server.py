@@ -1,0 +1,133 @@
+"""The gRPC server: all services of the contract, health, reflection."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from latentspace.v1 import (
+    classification_service_pb2,
+    collection_service_pb2,
+    embedding_service_pb2,
+    evaluation_service_pb2,
+    operation_service_pb2,
+    search_service_pb2,
+    training_service_pb2,
+)
+from services.rpc.calls import service_handler
+from services.rpc.collection import CollectionServicer
+from services.rpc.embedding import EmbeddingServicer
+from services.rpc.health import Health
+from services.rpc.operation import OperationServicer
+from services.rpc.search import SearchServicer
+from services.runtime.collections import Collections
+from services.runtime.models import ModelRegistry
+from services.runtime.operations import Operations
+from services.runtime.snapshots import Snapshots
+
+MIB = 1024 * 1024
+
+
+class ListenError(Exception):
+    """The address cannot be opened; says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What the server needs beside its services; see services.app.settings for meanings."""
+
+    listen: str
+    max_message_mib: int
+    max_items: int
+    max_queries: int
+    reflection: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the services stand on."""
+
+    models: ModelRegistry
+    collections: Collections
+    operations: Operations
+    snapshots: Snapshots
+
+
+class RpcServer:
+    """The contract, served."""
+
+    def __init__(self, parts: Parts, options: ServerOptions) -> None:
+        self._options = options
+        built = servicers(parts, options)
+        self.health = Health(service.full_name for service, made in built.items() if made)
+        self._server = grpc.aio.server(options=channel_options(options.max_message_mib))
+        for service, servicer in built.items():
+            self._server.add_generic_rpc_handlers((service_handler(service, servicer),))
+        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
+        if options.reflection:
+            names = [service.full_name for service in built]
+            reflection.enable_server_reflection(
+                [*names, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server
+            )
+
+    async def start(self) -> int:
+        """Opens the port and returns its number.
+
+        Raises:
+            ListenError
+        """
+        listen = self._options.listen
+        try:
+            port = self._server.add_insecure_port(listen)
+        except RuntimeError as error:
+            raise ListenError(
+                f"cannot listen on {listen}: is another server there?"
+                " Stop it, or choose another address with --listen HOST:PORT"
+            ) from error
+        await self._server.start()
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new calls, and lets running ones end within the grace."""
+        await self.health.drain()
+        await self._server.stop(grace_s)
+
+
+def servicers(parts: Parts, options: ServerOptions) -> Mapping[ServiceDescriptor, object]:
+    """Every service of the contract; None for those that only answer UNIMPLEMENTED."""
+
+    def service(module: object, name: str) -> ServiceDescriptor:
+        found: ServiceDescriptor = module.DESCRIPTOR.services_by_name[name]  # type: ignore[attr-defined]
+        return found
+
+    return {
+        service(embedding_service_pb2, "EmbeddingService"): EmbeddingServicer(
+            parts.models, parts.collections.pools, options.max_items
+        ),
+        service(collection_service_pb2, "CollectionService"): CollectionServicer(
+            parts.collections, parts.operations, parts.snapshots, options.max_items
+        ),
+        service(search_service_pb2, "SearchService"): SearchServicer(
+            parts.collections, options.max_queries
+        ),
+        service(classification_service_pb2, "ClassificationService"): None,
+        service(training_service_pb2, "TrainingService"): None,
+        service(operation_service_pb2, "OperationService"): OperationServicer(parts.operations),
+        service(evaluation_service_pb2, "EvaluationService"): None,
+    }
+
+
+def channel_options(max_message_mib: int) -> list[tuple[str, int]]:
+    """Message sizes, and one owner a port."""
+    size = max_message_mib * MIB
+    return [
+        ("grpc.max_send_message_length", size),
+        ("grpc.max_receive_message_length", size),
+        ("grpc.so_reuseport", 0),
+        # Clients may ping idle connections every 20 s.
+        ("grpc.http2.min_ping_interval_without_data_ms", 15_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]

@@ -1,0 +1,1 @@
+"""What the service does, without the wire: models, batching, collections, queries."""

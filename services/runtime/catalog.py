@@ -1,0 +1,84 @@
+"""State that is neither vectors nor cache, in one SQLite file: aliases and operations."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+create table if not exists alias (
+    name text primary key,
+    collection text not null
+) strict;
+create table if not exists operation (
+    serial integer primary key autoincrement,
+    id text not null unique,
+    record text not null
+) strict;
+"""
+KEPT_OPERATIONS = 10_000
+
+
+class Catalog:
+    """catalog.db of a data folder; safe in many threads.
+
+    Raises:
+        ValueError: the file was written by a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        version = int(self._db.execute("pragma user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            raise ValueError(f"{path} has format {version}; this version reads {SCHEMA_VERSION}")
+        self._db.execute("pragma journal_mode = wal")
+        self._db.execute("pragma synchronous = full")
+        self._db.executescript(SCHEMA)
+        self._db.execute(f"pragma user_version = {SCHEMA_VERSION}")
+
+    def aliases(self) -> dict[str, str]:
+        """Alias to collection."""
+        with self._lock:
+            return dict(self._db.execute("select name, collection from alias order by name"))
+
+    def set_alias(self, name: str, collection: str) -> str:
+        """Points an alias at a collection; returns the collection before, or ""."""
+        find = "select collection from alias where name = ?"
+        with self._lock:
+            row = self._db.execute(find, (name,)).fetchone()
+            self._db.execute("replace into alias values (?, ?)", (name, collection))
+        return str(row[0]) if row else ""
+
+    def delete_alias(self, name: str) -> bool:
+        """Whether there was such an alias."""
+        with self._lock:
+            return self._db.execute("delete from alias where name = ?", (name,)).rowcount > 0
+
+    def delete_aliases_of(self, collection: str) -> None:
+        """Forgets the aliases of a deleted collection."""
+        with self._lock:
+            self._db.execute("delete from alias where collection = ?", (collection,))
+
+    def save_operation(self, operation_id: str, record: str) -> None:
+        """Writes an operation's record; the oldest beyond ten thousand are forgotten."""
+        upsert = (
+            "insert into operation (id, record) values (?, ?)"
+            " on conflict (id) do update set record = excluded.record"
+        )
+        forget = "delete from operation where serial <= (select max(serial) from operation) - ?"
+        with self._lock:
+            self._db.execute(upsert, (operation_id, record))
+            self._db.execute(forget, (KEPT_OPERATIONS,))
+
+    def operations(self) -> list[str]:
+        """Records of all operations, oldest first."""
+        with self._lock:
+            rows = self._db.execute("select record from operation order by serial").fetchall()
+        return [str(row[0]) for row in rows]
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._db.close()

@@ -1,0 +1,183 @@
+"""Collections by name: stored ones, vocabularies, aliases."""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from embedders.base import EncodeOptions, Item
+from index.base import Collection, Engine
+from index.errors import CollectionExistsError, ReadOnlyError, SpecError, StorageError
+from index.types import CollectionInfo, CollectionSpec
+from services.runtime.catalog import Catalog
+from services.runtime.encoding import EmbedResult, encode
+from services.runtime.errors import AliasError, RequestError, SpaceMismatchError
+from services.runtime.models import ModelRegistry
+from services.runtime.pools import Pools, run_in
+
+logger = logging.getLogger(__name__)
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCollection:
+    """A collection and its other names."""
+
+    info: CollectionInfo
+    aliases: tuple[str, ...]
+
+
+class Collections:
+    """What a name stands for, and the calls that concern whole collections."""
+
+    def __init__(
+        self, engine: Engine, catalog: Catalog, models: ModelRegistry, pools: Pools
+    ) -> None:
+        self.engine, self.models, self.pools = engine, models, pools
+        self._catalog = catalog
+        self._aliases = catalog.aliases()
+
+    def get(self, name: str) -> Collection:
+        """The collection of a name or alias.
+
+        Raises:
+            CollectionNotFoundError
+        """
+        name = self._aliases.get(name, name)
+        vocabulary = self.models.vocabularies().get(name)
+        return vocabulary if vocabulary is not None else self.engine.get(name)
+
+    def describe(self, collection: Collection) -> NamedCollection:
+        """The collection as it is now, with its aliases."""
+        info = collection.info
+        names = sorted(alias for alias, target in self._aliases.items() if target == info.name)
+        return NamedCollection(info, tuple(names))
+
+    def all(self) -> list[NamedCollection]:
+        """Every collection that can be opened, vocabularies too, by name."""
+        found: dict[str, Collection] = dict(self.models.vocabularies())
+        for name in self.engine.names():
+            try:
+                found[name] = self.engine.get(name)
+            except StorageError as error:  # GetCollection tells its caller; the list goes on
+                logger.warning(
+                    "collection unusable", extra={"collection": name, "error": str(error)}
+                )
+        return [self.describe(found[name]) for name in sorted(found)]
+
+    async def create(self, name: str, spec: CollectionSpec) -> Collection:
+        """A new collection; dimension and space come from the model where one is named.
+
+        Raises:
+            SpecError, RequestError, CollectionExistsError, ModelNotFoundError
+        """
+        check_name("collection", name)
+        self.check_free(name)
+        return await run_in(self.pools.write, self.engine.create, name, self._complete(spec))
+
+    def check_free(self, name: str) -> None:
+        """Refuses names that stand for something.
+
+        Raises:
+            CollectionExistsError
+        """
+        taken = name in self._aliases or self.models.reserves(name)
+        if taken or name in self.engine.names():
+            raise CollectionExistsError(name)
+
+    async def drop(self, name: str) -> None:
+        """Deletes a collection, its files and its aliases.
+
+        Raises:
+            AliasError: an alias was given. ReadOnlyError: a vocabulary.
+        """
+        if name in self._aliases:
+            raise AliasError(
+                f"{name!r} is an alias of {self._aliases[name]!r}; delete that, or the alias"
+            )
+        if name in self.models.vocabularies():
+            raise ReadOnlyError(name, "it is the vocabulary of a model; unload the model instead")
+        await run_in(self.pools.write, self.engine.drop, name)
+        self._catalog.delete_aliases_of(name)
+        self._aliases = self._catalog.aliases()
+
+    async def set_alias(self, alias: str, collection: str) -> str:
+        """Points an alias at a collection; returns what it stood for before, or "".
+
+        Raises:
+            RequestError, CollectionNotFoundError, AliasError
+        """
+        check_name("alias", alias)
+        if alias in self.engine.names() or self.models.reserves(alias):
+            raise AliasError(f"{alias!r} is the name of a collection; choose another alias")
+        target = self.get(collection).info.name
+        previous = await run_in(self.pools.write, self._catalog.set_alias, alias, target)
+        self._aliases = {**self._aliases, alias: target}
+        return previous
+
+    async def delete_alias(self, alias: str) -> None:
+        """Removes an alias.
+
+        Raises:
+            AliasError: there is none of this name.
+        """
+        if not await run_in(self.pools.write, self._catalog.delete_alias, alias):
+            raise AliasError(f"there is no alias {alias!r}")
+        self._aliases = {k: v for k, v in self._aliases.items() if k != alias}
+
+    async def embed(
+        self,
+        info: CollectionInfo,
+        field: str,
+        items: Sequence[Item],
+        options: EncodeOptions,
+        deadline: float | None,
+    ) -> EmbedResult:
+        """Raw items in the space of a collection, through its model.
+
+        Raises:
+            RequestError: the collection has no model.
+            SpaceMismatchError: its model makes another space now.
+        """
+        if not info.spec.model:
+            raise RequestError(
+                field, f"collection {info.name!r} has no model; give vectors instead of raw inputs"
+            )
+        model = self.models.get(info.spec.model)
+        encoder = model.ready()
+        if not options.dimensions and info.spec.dim < encoder.info.dim:
+            options = replace(options, dimensions=info.spec.dim)
+        space = encoder.info.space(options.dimensions)
+        if space != info.spec.space_id:
+            raise SpaceMismatchError(field, space, info.spec.space_id)
+        return await encode(encoder, model.batcher, self.pools, items, options, deadline)
+
+    def _complete(self, spec: CollectionSpec) -> CollectionSpec:
+        """The spec with what its model says."""
+        if not spec.model:
+            if not spec.dim:
+                raise SpecError("spec.dim", "give the dimension of the vectors, or a model")
+            return spec
+        info = self.models.get(spec.model).ready().info
+        if spec.dim > info.dim:
+            raise SpecError("spec.dim", f"model {info.id!r} has {info.dim} dimensions")
+        dim = spec.dim or info.dim
+        space = info.space(dim if dim < info.dim else 0)
+        if spec.space_id and spec.space_id != space:
+            raise SpaceMismatchError("spec.space_id", spec.space_id, space)
+        return replace(spec, dim=dim, space_id=space)
+
+
+def check_name(field: str, name: str) -> None:
+    """Refuses names that could not be file names.
+
+    Raises:
+        RequestError
+    """
+    if not NAME.fullmatch(name):
+        raise RequestError(
+            field,
+            f"{field} {name[:40]!r} is not a name: 1 to 128 of letters, digits, '.', '_', '-',"
+            " beginning with a letter or digit",
+        )

@@ -1,0 +1,97 @@
+"""Everything that the runtime raises beside the errors of embedders and index.
+
+ServiceError
+├── RequestError             part of a request does not fit; `field` names it
+│   └── SpaceMismatchError   vectors of two spaces cannot be compared
+├── ModelNotFoundError       no model of this name is configured
+├── ModelNotReadyError       configured, not answering now; says where it stands
+├── ModelInUseError          it cannot be unloaded now
+├── OperationNotFoundError   no operation has this id
+├── SnapshotNotFoundError    no snapshot has this name
+├── AliasError               the name is a collection's, or the alias is unknown
+├── OverloadedError          the queue is full; `retry_after_s` is when to try again
+├── NotServedError           a part of the contract that this version does not serve yet
+├── DeadlineError            the caller's time ran out before the work began
+└── WorkError                an encoder broke its contract or failed on an item
+"""
+
+
+class ServiceError(Exception):
+    """Base of all errors of this package."""
+
+
+class RequestError(ServiceError):
+    """Part of a request does not fit; `field` is its name on the wire."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class SpaceMismatchError(RequestError):
+    """Vectors of two spaces cannot be compared."""
+
+    def __init__(self, field: str, given: str, wanted: str) -> None:
+        super().__init__(
+            field,
+            f"vectors of space {given!r} cannot be compared with those of"
+            f" {f'space {wanted!r}' if wanted else 'a collection without a space'};"
+            " embed them with the collection's model",
+        )
+
+
+class ModelNotFoundError(ServiceError):
+    """No model of this name is configured."""
+
+    def __init__(self, model: str, known: list[str]) -> None:
+        super().__init__(f"there is no model {model!r}; configured: {', '.join(known) or 'none'}")
+
+
+class ModelNotReadyError(ServiceError):
+    """The model is configured and does not answer now."""
+
+    def __init__(self, model: str, state: str, reason: str = "") -> None:
+        cure = reason or "load it with LoadModel (latentspace models load)"
+        super().__init__(f"model {model!r} is {state}: {cure}")
+
+
+class ModelInUseError(ServiceError):
+    """The model cannot be unloaded now."""
+
+
+class OperationNotFoundError(ServiceError):
+    """No operation has this id."""
+
+    def __init__(self, operation_id: str) -> None:
+        super().__init__(f"there is no operation {operation_id!r}")
+
+
+class SnapshotNotFoundError(ServiceError):
+    """No snapshot has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no snapshot {name[:128]!r}")
+
+
+class AliasError(ServiceError):
+    """The name is a collection's, or the alias is unknown."""
+
+
+class OverloadedError(ServiceError):
+    """The queue is full."""
+
+    def __init__(self, what: str, retry_after_s: float) -> None:
+        super().__init__(f"{what} is overloaded; try again in {retry_after_s:.2f} s")
+        self.retry_after_s = retry_after_s
+
+
+class NotServedError(ServiceError):
+    """A part of the contract that this version does not serve yet."""
+
+
+class DeadlineError(ServiceError):
+    """The caller's time ran out before the work began."""
+
+
+class WorkError(ServiceError):
+    """An encoder broke its contract or failed on an item."""

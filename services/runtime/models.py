@@ -1,0 +1,197 @@
+"""The configured models: which are loaded, and where each stands."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from embedders.base import Encoder
+from embedders.errors import EmbedderError
+from embedders.lookup import LookupEncoder
+from index.types import CollectionSpec, Metric
+from index.vocabulary import VocabularyCollection
+from services.runtime.batching import BatchLimits
+from services.runtime.encoding import EncodeBatcher, encode_batcher
+from services.runtime.errors import ModelNotFoundError, ModelNotReadyError
+from services.runtime.pools import Pools, limit_torch_threads, run_in
+
+logger = logging.getLogger(__name__)
+
+
+class ModelState(StrEnum):
+    """Where a model stands."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    UNLOADED = "unloaded"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A model as configured.
+
+    Args:
+        source: path, hub name or packaged name, as the family reads it.
+        options: the family's own options.
+        preload: load it before the port opens.
+    """
+
+    id: str
+    family: str
+    source: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    preload: bool = True
+
+
+@dataclass(slots=True)
+class Model:
+    """A configured model; `encoder` is set while it is READY.
+
+    Args:
+        batcher: None for lookup models, which are faster than any queue.
+        vocabulary: the read-only collection of a lookup model's keys.
+    """
+
+    config: ModelConfig
+    state: ModelState = ModelState.UNLOADED
+    reason: str = ""
+    encoder: Encoder | None = None
+    batcher: EncodeBatcher | None = None
+    vocabulary: VocabularyCollection | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def ready(self) -> Encoder:
+        """The encoder.
+
+        Raises:
+            ModelNotReadyError
+        """
+        if self.encoder is None:
+            raise ModelNotReadyError(self.config.id, self.state, self.reason)
+        return self.encoder
+
+
+Loader = Callable[[str, str, str, Mapping[str, Any]], Encoder]
+
+
+class ModelRegistry:
+    """All configured models by id.
+
+    Args:
+        loader: makes an encoder of (id, family, source, options); `embedders.registry.load`.
+    """
+
+    def __init__(
+        self, configs: list[ModelConfig], pools: Pools, limits: BatchLimits, loader: Loader
+    ) -> None:
+        self._models = {config.id: Model(config) for config in configs}
+        self._pools, self._limits, self._loader = pools, limits, loader
+
+    def all(self) -> list[Model]:
+        """Every model, by id."""
+        return [self._models[name] for name in sorted(self._models)]
+
+    def get(self, model_id: str) -> Model:
+        """The model of this id.
+
+        Raises:
+            ModelNotFoundError
+        """
+        try:
+            return self._models[model_id]
+        except KeyError:
+            raise ModelNotFoundError(model_id, sorted(self._models)) from None
+
+    async def load(self, model_id: str) -> Model:
+        """Reads and warms a model; a loaded one is left as it is.
+
+        Raises:
+            ModelNotFoundError, EmbedderError
+        """
+        model = self.get(model_id)
+        async with model.lock:
+            if model.state is not ModelState.READY:
+                await self._load(model)
+        return model
+
+    async def unload(self, model_id: str) -> Model:
+        """Lets running batches end and gives the memory back."""
+        model = self.get(model_id)
+        async with model.lock:
+            encoder, batcher = model.encoder, model.batcher
+            model.encoder = model.batcher = model.vocabulary = None
+            model.state, model.reason = ModelState.UNLOADED, ""
+            if batcher is not None:
+                await batcher.close()
+            if encoder is not None:
+                await run_in(self._pools.prepare, encoder.close)
+        return model
+
+    async def close(self) -> None:
+        """Ends every batcher."""
+        for model in self.all():
+            if model.batcher is not None:
+                await model.batcher.close()
+
+    def vocabularies(self) -> dict[str, VocabularyCollection]:
+        """Read-only collections of the loaded lookup models, by name."""
+        return {name: m.vocabulary for name, m in self._models.items() if m.vocabulary is not None}
+
+    def reserves(self, name: str) -> bool:
+        """Whether a collection of this name would hide a model's vocabulary, loaded or not."""
+        model = self._models.get(name)
+        return model is not None and (
+            model.vocabulary is not None or model.config.family in ("word2vec", "node2vec")
+        )
+
+    async def _load(self, model: Model) -> None:
+        config, started = model.config, time.perf_counter()
+        model.state, model.reason = ModelState.LOADING, ""
+        try:
+            encoder = await run_in(
+                self._pools.prepare,
+                self._loader,
+                config.id,
+                config.family,
+                config.source,
+                config.options,
+            )
+        except EmbedderError as error:
+            model.state, model.reason = ModelState.FAILED, str(error)
+            raise
+        except BaseException:
+            model.state, model.reason = ModelState.FAILED, "loading failed; see the server's log"
+            raise
+        limit_torch_threads()
+        if isinstance(encoder, LookupEncoder):
+            model.vocabulary = publish(encoder)
+        else:
+            model.batcher = encode_batcher(encoder, self._pools, self._limits)
+        model.encoder, model.state = encoder, ModelState.READY
+        logger.info(
+            "model loaded",
+            extra={
+                "model": config.id,
+                "family": config.family,
+                "seconds": round(time.perf_counter() - started, 2),
+            },
+        )
+
+
+def publish(encoder: LookupEncoder) -> VocabularyCollection:
+    """The keys of a lookup model as a read-only collection of the same name."""
+    info, vocabulary = encoder.info, encoder.vocabulary
+    spec = CollectionSpec(
+        dim=info.dim,
+        metric=Metric.COSINE,
+        recipe="exact",
+        model=info.id,
+        space_id=info.space_id,
+    )
+    return VocabularyCollection(
+        info.id, vocabulary.keys, vocabulary.vectors, spec, counts=vocabulary.counts
+    )

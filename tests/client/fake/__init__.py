@@ -1,0 +1,1 @@
+"""A small server that answers from numpy, over a real gRPC channel."""

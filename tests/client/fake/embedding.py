@@ -1,0 +1,55 @@
+"""EmbeddingService of the fake."""
+
+from typing import Any
+
+from latentspace.v1 import embedding_service_pb2, embedding_service_pb2_grpc, types_pb2
+from latentspace.vectors import as_rows, pack
+from tests.client.fake.calls import Fake, logged
+from tests.client.fake.world import ItemFailed
+
+
+class FakeEmbedding(Fake, embedding_service_pb2_grpc.EmbeddingServiceServicer):
+    @logged
+    def ListModels(self, request: Any) -> Any:  # noqa: N802
+        models = [self.world.model(name) for name in ("faces", "sentences", "words")]
+        return embedding_service_pb2.ListModelsResponse(models=models)
+
+    @logged
+    def GetModel(self, request: Any) -> Any:  # noqa: N802
+        return embedding_service_pb2.GetModelResponse(model=self.world.model(request.model))
+
+    @logged
+    def LoadModel(self, request: Any) -> Any:  # noqa: N802
+        self.world.loaded.add(request.model)
+        return embedding_service_pb2.LoadModelResponse(model=self.world.model(request.model))
+
+    @logged
+    def UnloadModel(self, request: Any) -> Any:  # noqa: N802
+        self.world.loaded.discard(request.model)
+        return embedding_service_pb2.UnloadModelResponse(model=self.world.model(request.model))
+
+    @logged
+    def Embed(self, request: Any) -> Any:  # noqa: N802
+        model = self.world.model(request.model)
+        rows, index, errors = [], [], []
+        for position, item in enumerate(request.inputs):
+            try:
+                found = self.world.rows(request.model, item)
+            except ItemFailed as failed:
+                errors.append(types_pb2.ItemError(index=position, status=failed.status))
+                continue
+            rows += found
+            index += [position] * len(found)
+        words = [len(item.text.split()) for item in request.inputs]
+        dims = request.options.dimensions or model.dim
+        matrix = as_rows([row[:dims] for row in rows] if rows else [[0.0] * dims])[: len(rows)]
+        return embedding_service_pb2.EmbedResponse(
+            embeddings=embedding_service_pb2.Embeddings(
+                vectors=pack(matrix, model.space_id),
+                input_index=index,
+                token_counts=words,
+                truncated=[i for i, count in enumerate(words) if count > 5],
+                errors=errors,
+            ),
+            timing=types_pb2.Timing(total_ns=1000),
+        )

@@ -1,0 +1,152 @@
+"""The batcher: joined, bounded, fair to the innocent."""
+
+import asyncio
+import time
+from collections.abc import Hashable, Sequence
+
+import pytest
+
+from services.runtime.batching import Batcher, BatchLimits
+from services.runtime.errors import DeadlineError, OverloadedError, WorkError
+
+
+class Recorder:
+    """Doubles numbers, remembers its batches, fails on what it is told to."""
+
+    def __init__(self, poison: frozenset[int] = frozenset(), most: int = 10**9) -> None:
+        self.batches: list[tuple[Hashable, list[int]]] = []
+        self.poison, self.most = poison, most
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, key: Hashable, batch: Sequence[int]) -> list[int | Exception]:
+        self.batches.append((key, list(batch)))
+        await self.gate.wait()
+        if len(batch) > self.most:
+            raise MemoryError("out of memory")
+        if self.poison & set(batch):
+            raise ValueError(f"poisoned by {self.poison & set(batch)}")
+        return [2 * item for item in batch]
+
+
+async def test_results_come_in_the_order_of_the_items() -> None:
+    batcher = Batcher("test", Recorder(), BatchLimits(max_items=3))
+    result = await batcher.run(list(range(10)), [1] * 10)
+    assert result.results == [2 * i for i in range(10)]
+    assert result.work_ns > 0
+
+
+async def test_what_queued_up_while_a_batch_ran_is_the_next_batch() -> None:
+    work = Recorder()
+    work.gate.clear()
+    batcher = Batcher("test", work, BatchLimits())
+    calls = [asyncio.create_task(batcher.run([i], [1])) for i in range(5)]
+    await asyncio.sleep(0.01)
+    work.gate.set()
+    found = await asyncio.gather(*calls)
+    assert [r.results for r in found] == [[0], [2], [4], [6], [8]]
+    assert work.batches == [(None, [0]), (None, [1, 2, 3, 4])]
+
+
+async def test_batches_hold_equal_keys_only_and_keep_the_order_within_a_key() -> None:
+    work = Recorder()
+    work.gate.clear()
+    batcher = Batcher("test", work, BatchLimits())
+    calls = [asyncio.create_task(batcher.run([i], [1], key=i % 2)) for i in range(7)]
+    await asyncio.sleep(0.01)
+    work.gate.set()
+    await asyncio.gather(*calls)
+    assert work.batches == [(0, [0]), (1, [1, 3, 5]), (0, [2, 4, 6])]
+
+
+async def test_cost_and_count_bound_a_batch_and_a_dear_item_runs_alone() -> None:
+    work = Recorder()
+    batcher = Batcher("test", work, BatchLimits(max_items=3, max_cost=10))
+    await batcher.run([1, 2, 3, 4, 5, 6], [4, 4, 4, 50, 1, 1])
+    assert [batch for _, batch in work.batches] == [[1, 2], [3], [4], [5, 6]]
+
+
+async def test_a_full_queue_refuses_at_once_with_a_time_and_recovers() -> None:
+    work = Recorder()
+    work.gate.clear()
+    batcher = Batcher("test", work, BatchLimits(max_items=1, max_queue_cost=3))
+    running = [asyncio.create_task(batcher.run([i], [1])) for i in range(4)]
+    await asyncio.sleep(0.01)
+    with pytest.raises(OverloadedError) as refused:
+        await batcher.run([9], [1])
+    assert refused.value.retry_after_s > 0
+    work.gate.set()
+    await asyncio.gather(*running)
+    assert (await batcher.run([9], [1])).results == [18]
+    assert batcher.stats.refused == 1
+    assert batcher.stats.queue_cost == 0
+
+
+async def test_callers_that_hung_up_are_skipped() -> None:
+    work = Recorder()
+    work.gate.clear()
+    batcher = Batcher("test", work, BatchLimits(max_items=1))
+    first = asyncio.create_task(batcher.run([1], [1]))
+    gone = asyncio.create_task(batcher.run([2], [1]))
+    await asyncio.sleep(0.01)
+    gone.cancel()
+    await asyncio.sleep(0)
+    work.gate.set()
+    await first
+    assert (await batcher.run([3], [1])).results == [6]
+    assert [batch for _, batch in work.batches] == [[1], [3]]
+    assert batcher.stats.queue_cost == 0
+
+
+async def test_work_past_its_deadline_is_not_done() -> None:
+    work = Recorder()
+    work.gate.clear()
+    batcher = Batcher("test", work, BatchLimits(max_items=1))
+    first = asyncio.create_task(batcher.run([1], [1]))
+    late = asyncio.create_task(batcher.run([2], [1], deadline=time.monotonic() + 0.01))
+    await asyncio.sleep(0.05)
+    work.gate.set()
+    await first
+    assert isinstance((await late).results[0], DeadlineError)
+    assert [batch for _, batch in work.batches] == [[1]]
+
+
+async def test_a_poisonous_item_fails_alone() -> None:
+    batcher = Batcher("test", Recorder(poison=frozenset({5})), BatchLimits())
+    results = (await batcher.run(list(range(16)), [1] * 16)).results
+    assert isinstance(results[5], ValueError)
+    assert [r for i, r in enumerate(results) if i != 5] == [2 * i for i in range(16) if i != 5]
+
+
+async def test_a_batch_too_large_for_the_device_is_halved() -> None:
+    work = Recorder(most=3)
+    batcher = Batcher("test", work, BatchLimits())
+    assert (await batcher.run(list(range(8)), [1] * 8)).results == [2 * i for i in range(8)]
+    assert max(len(b) for _, b in work.batches[1:]) == 4
+
+
+async def test_a_miscount_is_every_items_error() -> None:
+    async def work(key: Hashable, batch: Sequence[int]) -> list[int | Exception]:
+        return [1]
+
+    results = (await Batcher("test", work, BatchLimits()).run([1, 2], [1, 1])).results
+    assert all(isinstance(r, WorkError) for r in results)
+
+
+async def test_lanes_run_side_by_side() -> None:
+    work = Recorder()
+    work.gate.clear()
+    batcher = Batcher("test", work, BatchLimits(max_items=1, lanes=2))
+    calls = [asyncio.create_task(batcher.run([i], [1])) for i in range(3)]
+    await asyncio.sleep(0.01)
+    assert len(work.batches) == 2
+    work.gate.set()
+    await asyncio.gather(*calls)
+
+
+async def test_close_lets_queued_work_end() -> None:
+    batcher = Batcher("test", Recorder(), BatchLimits(max_items=1))
+    call = asyncio.create_task(batcher.run([1, 2, 3], [1, 1, 1]))
+    await asyncio.sleep(0)
+    await batcher.close()
+    assert (await call).results == [2, 4, 6]
