@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from embedders.vectors import FloatRows, IndexArray
 from index.filter import Filter
 from index.types import (
@@ -126,6 +128,18 @@ class Collection(ABC):
     @abstractmethod
     def ids_of(self, slots: IndexArray) -> list[str]:
         """Ids of slots given by `blocks`; "" for rows that have gone since."""
+
+    def slots_of(self, ids: Sequence[str]) -> IndexArray:
+        """Slots of live rows by id, intp (n,), -1 where there is none.
+
+        Reads all ids; collections that can look them up do so instead.
+        """
+        found = dict.fromkeys(ids, -1)
+        for slots, _ in self.blocks() if found else ():
+            for slot, point_id in zip(slots.tolist(), self.ids_of(slots), strict=True):
+                if point_id in found:
+                    found[point_id] = slot
+        return np.array([found[point_id] for point_id in ids], dtype=np.intp)
 
     @abstractmethod
     def update(

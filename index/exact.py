@@ -49,21 +49,21 @@ def search_exact(
         if chosen * (len(queries) + _COPY_QUERIES) < len(rows) * (len(queries) + 8):
             positions = np.flatnonzero(mask)
     squares = metric is Metric.L2
-    top = TopK(len(queries), k + _SPARE if squares else k)
+    best = top(len(queries), k + _SPARE if squares else k)
     total = len(rows) if positions is None else len(positions)
-    for start, end in _spans(total, len(queries), top.k):
+    for start, end in _spans(total, len(queries), best.k):
         if positions is None:
             block = np.asarray(rows[start:end])
             scores = _scores(block, queries, squares)
             if mask is not None:
                 scores[:, ~mask[start:end]] = -np.inf
-            top.offer(scores, start)
+            best.offer(scores, start)
         else:
             part = positions[start:end]
-            top.offer(_scores(rows[part], queries, squares), part)
+            best.offer(_scores(rows[part], queries, squares), part)
     if not squares:
-        return top.scores, top.positions
-    return rescore(rows, queries, top.positions, k, metric)
+        return best.scores, best.positions
+    return rescore(rows, queries, best.positions, k, metric)
 
 
 def rescore(
@@ -92,6 +92,30 @@ def best_of(scores: Scores, positions: Positions, k: int) -> tuple[Scores, Posit
         scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
         positions = np.pad(positions, ((0, 0), (0, missing)), constant_values=-1)
     return scores, positions
+
+
+def top(queries: int, k: int) -> "TopK | TopOne":
+    """Collects the best k of blocks of scores."""
+    return TopOne(queries) if k == 1 else TopK(queries, k)
+
+
+class TopOne:
+    """As `TopK` for k 1, by plain maxima."""
+
+    k = 1
+
+    def __init__(self, queries: int) -> None:
+        self.scores: Scores = np.full((queries, 1), -np.inf, dtype=np.float32)
+        self.positions: Positions = np.full((queries, 1), -1, dtype=np.int64)
+
+    def offer(self, scores: Scores, positions: int | NDArray[np.integer]) -> None:
+        """See `TopK.offer`."""
+        column = scores.argmax(axis=1)
+        best = scores[np.arange(len(scores)), column]
+        better = best > self.scores[:, 0]
+        found = column + positions if isinstance(positions, int) else positions[column]
+        self.scores[better, 0] = best[better]
+        self.positions[better, 0] = found[better]
 
 
 class TopK:

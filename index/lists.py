@@ -6,6 +6,7 @@ codes: 6 bytes a row and the centres.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,12 +40,18 @@ class CoarseLists:
     @property
     def memory_bytes(self) -> int:
         """Bytes held."""
-        return self.centers.nbytes + self.labels.nbytes
+        return self.centers.nbytes + self.labels.nbytes + 4 * len(self.labels)
 
-    @property
-    def sizes(self) -> NDArray[np.int64]:
-        """Rows of each list, int64 (lists,)."""
-        return np.bincount(self.labels, minlength=len(self.centers))
+    @cached_property
+    def order(self) -> NDArray[np.int32]:
+        """Rows, list after list, int32 (n,)."""
+        return np.argsort(self.labels, kind="stable").astype(np.int32)
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each list begins in `order`, and the end of the last, int64 (lists + 1,)."""
+        sizes = np.bincount(self.labels, minlength=len(self.centers))
+        return np.concatenate([[0], np.cumsum(sizes)])
 
     def nearness(self, queries: FloatRows) -> FloatRows:
         """Scores of the centres, float32 (q, lists), higher is nearer."""
@@ -110,7 +117,7 @@ def _centers(rows: FloatRows, metric: Metric, count: int) -> FloatRows:
     clustering.niter = _ROUNDS
     clustering.spherical = metric is Metric.COSINE
     clustering.min_points_per_centroid = 1
-    clustering.train(np.ascontiguousarray(rows[chosen]), _flat(np.empty((0, dim)), metric))
+    clustering.train(np.ascontiguousarray(rows[chosen]), _flat(np.empty((0, dim), dtype=np.float32), metric))
     flat: FloatRows = faiss.vector_to_array(clustering.centroids)
     return flat.reshape(count, dim)
 

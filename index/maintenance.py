@@ -131,6 +131,7 @@ class Maintenance:
             return True
         try:
             self._optimize(full)
+            self._core.trouble = ""
             future.set_result(None)
         except Cancelled as error:
             future.set_exception(StorageError(f"optimising was stopped at {error}"))

@@ -117,7 +117,9 @@ class StoreWriter:
 
     def give_back(self, pages: int) -> None:
         """Returns up to so many free pages to the file system."""
-        self._connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+        for _ in range(pages):
+            # the pragma frees a page a step, and Python takes one step of it
+            self._connection.execute("PRAGMA incremental_vacuum(1)")
 
     def _counter(self, key: str) -> int:
         return int(read_meta(self._connection, key))

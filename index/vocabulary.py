@@ -1,6 +1,7 @@
 """The keys of a lookup model, words or graph nodes, as a read-only collection."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace as changed
 from functools import cached_property
 
 import numpy as np
@@ -38,8 +39,8 @@ class VocabularyCollection(Collection):
         name: the model's id.
         keys: distinct; most frequent first, where frequencies are known.
         matrix: float32 (n, dim), as the model has it; kept, not copied.
-        spec: its fields are {"count": int} where counts are given, else none.
-        counts: int64 (n,), how often each key was seen; payloads are then {"count": n}.
+        counts: int64 (n,), how often each key was seen; payloads are then {"count": n}, and
+            the field is declared.
         created_ns: Unix time.
     """
 
@@ -54,7 +55,9 @@ class VocabularyCollection(Collection):
     ) -> None:
         if len(keys) != len(matrix) or (counts is not None and len(counts) != len(keys)):
             raise ValueError(f"{len(keys)} keys, {len(matrix)} rows")
-        self._name, self._keys, self._spec, self._created_ns = name, keys, spec, created_ns
+        fields = {} if counts is None else {"count": FieldType.INT}
+        self._spec = changed(spec, fields=fields)
+        self._name, self._keys, self._created_ns = name, keys, created_ns
         self._matrix, self._counts = matrix, counts
         scaled = normalize_rows(matrix) if spec.metric.normalizes else matrix
         self._rows = np.ascontiguousarray(scaled, dtype=np.float32)
@@ -134,6 +137,10 @@ class VocabularyCollection(Collection):
     def ids_of(self, slots: IndexArray) -> list[str]:
         """See `Collection`."""
         return [self._keys[slot] for slot in slots.tolist()]
+
+    def slots_of(self, ids: Sequence[str]) -> IndexArray:
+        """See `Collection`."""
+        return np.array([self._slots.get(key, -1) for key in ids], dtype=np.intp)
 
     def optimize(self, full: bool = False, progress: ProgressCallback | None = None) -> None:
         """Nothing to do."""

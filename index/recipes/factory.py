@@ -85,5 +85,3 @@ def _keeps_rows(index: Any) -> bool:
 
 def _short(error: RuntimeError) -> str:
     return str(error).rpartition("Error: ")[2].strip()[:200] or "unknown"
-
-

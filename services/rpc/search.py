@@ -4,6 +4,7 @@
 
 import time
 
+from index.analogy import AnalogyMethod
 from index.base import SearchRequest
 from latentspace.v1 import search_service_pb2 as pb
 from latentspace.v1 import types_pb2 as types
@@ -13,7 +14,7 @@ from services.rpc.inputs import check_vector_name, read_options, read_weighted
 from services.rpc.shapes import read_search, write_hits, write_plan
 from services.rpc.status import item_errors
 from services.rpc.vectors import unpack
-from services.runtime.analogy import AnalogyMethod, Asked, Question, answer
+from services.runtime.analogy import Asked, Question, answer
 from services.runtime.collections import Collections
 from services.runtime.errors import NotServedError, RequestError
 from services.runtime.search import Query, Searcher, SearchOutcome
@@ -21,9 +22,9 @@ from services.runtime.searching import NO_QUERIES
 
 DEFAULT_K = 10
 METHODS = {
-    pb.ANALOGY_METHOD_UNSPECIFIED: AnalogyMethod.ADD,
-    pb.ANALOGY_METHOD_3COSADD: AnalogyMethod.ADD,
-    pb.ANALOGY_METHOD_3COSMUL: AnalogyMethod.MUL,
+    pb.ANALOGY_METHOD_UNSPECIFIED: AnalogyMethod.COS_ADD,
+    pb.ANALOGY_METHOD_3COSADD: AnalogyMethod.COS_ADD,
+    pb.ANALOGY_METHOD_3COSMUL: AnalogyMethod.COS_MUL,
     pb.ANALOGY_METHOD_PAIR_DIRECTION: AnalogyMethod.PAIR_DIRECTION,
 }
 

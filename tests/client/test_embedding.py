@@ -42,9 +42,8 @@ def test_lists_give_rows_and_one_gives_a_row(client: Client) -> None:
     assert rows.dtype == np.float32
     assert rows.flags.writeable
     np.testing.assert_array_equal(client.embed("sentences", text="a"), expected("a")[0])
-    np.testing.assert_array_equal(
-        client.embed("words", keys=["king"])[0], client.embed("words", key="king")
-    )
+    king = client.embed("words", key="king")
+    np.testing.assert_array_equal(client.embed("words", keys=["king"])[0], king)
     mixed = client.embed("sentences", inputs=[text("a"), text("b")])
     np.testing.assert_array_equal(mixed, expected("a", "b"))
     assert client.embed("faces", image=b"x").shape == (TEXT_DIM,)
@@ -82,12 +81,9 @@ def test_failed_items_keep_their_places(client: Client) -> None:
 
 
 def test_the_only_item_raises_its_own_error(client: Client) -> None:
-    for call in (
-        lambda: client.embed("words", key="qween"),
-        lambda: client.embed("words", keys=["qween"]),
-    ):
+    for items in ({"key": "qween"}, {"keys": ["qween"]}):
         with pytest.raises(NotFoundError, match="'qween' is not in the vocabulary"):
-            call()
+            client.embed("words", **items)
 
 
 def test_inputs_that_give_several_rows(client: Client) -> None:
@@ -97,7 +93,7 @@ def test_inputs_that_give_several_rows(client: Client) -> None:
     assert batch.of(0).shape == (2, TEXT_DIM)
     assert batch.of(1).shape == (0, TEXT_DIM)
     assert not batch.errors
-    with pytest.raises(RowCountError, match="input 0 gave 2 vectors.*embed_batch"):
+    with pytest.raises(RowCountError, match=r"input 0 gave 2 vectors.*embed_batch"):
         client.embed("faces", images=images)
     with pytest.raises(RowCountError, match="input 1 gave 0"):
         client.embed("faces", images=[b"faces:1", b"faces:0"])

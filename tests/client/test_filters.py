@@ -95,11 +95,11 @@ def member_means(name: str, value: Any, payload: dict[str, Any]) -> bool:
 
 def holds(op: str, wanted: Any, stored: Any) -> bool:
     if op == "exists":
-        return (stored is not None) == wanted
+        return bool((stored is not None) == wanted)
     if stored is None:
         return op == "ne"
     if op == "in":
-        return stored in wanted
+        return bool(stored in wanted)
     compare = {"eq": operator.eq, "gte": operator.ge, "lte": operator.le}
     compare |= {"ne": operator.ne, "gt": operator.gt, "lt": operator.lt}
     return bool(compare[op](stored, wanted))

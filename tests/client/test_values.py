@@ -130,7 +130,7 @@ def test_payloads() -> None:
         {"a": object()},
         {"a": datetime(2020, 1, 1)},
         [1],
-        "text",
+        "x",
         {"a": "\ud800"},
     ],
 )

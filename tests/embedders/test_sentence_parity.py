@@ -121,7 +121,7 @@ def test_prompts_and_poolings(pooling: str, include_prompt: bool, make_model: Ma
 
 @pytest.mark.parametrize("after", [("dense",), ("dense", "normalize"), ()])
 def test_any_modules_after_pooling(after: tuple[str, ...], make_model: MakeModel) -> None:
-    folder = make_model(after=after)
+    folder = make_model(after=after, scale=0.3)
     mine = load("m", "sentence", str(folder), {"device": "cpu"})
     expected = SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
     assert mine.info.dim == expected.shape[1]

@@ -54,7 +54,7 @@ def test_unknown_words_fail_alone_with_close_spellings(client: Client, keyed: Ke
     reply = client.embed_batch("words", keys=["word1", "wrod2", "word3"], on_error="return")
     assert list(reply.errors) == [1]
     assert "word2" in str(reply.errors[1])
-    np.testing.assert_allclose(reply.vectors, keyed[["word1", "word3"]], rtol=1e-6)
+    np.testing.assert_allclose(reply.rows, keyed[["word1", "word3"]], rtol=1e-6)
 
 
 def test_search_by_vectors_is_numpys_answer(client: Client, filled: str, rows: np.ndarray) -> None:
@@ -279,7 +279,7 @@ def test_operations_are_watched_and_listed(client: Client, filled: str) -> None:
 def test_a_snapshot_comes_back_under_another_name(
     client: Client, filled: str, rows: np.ndarray
 ) -> None:
-    client.snapshot(filled, name=f"{filled}-snap")
+    client.snapshot(filled, f"{filled}-snap")
     client.delete(filled, ids=["p1"])
     client.restore(f"{filled}-snap", f"{filled}-copy")
     assert client.count(f"{filled}-copy") == 500

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
+from typing import cast
 
 from latentspace.enums import RecommendStrategy, to_wire
 from latentspace.errors import InvalidArgumentError
@@ -43,7 +44,9 @@ def query_message(query: QueryLike) -> search_service_pb2.Query:
         raise InvalidArgumentError("query: is empty; pass at least one input")
     for term in terms:
         item, weight = weighted(term)
-        add_weighted(message.weighted.inputs.add(), item, weight)
+        target = message.weighted.inputs.add(input=input_message(cast(Input, item)))
+        if weight is not None:
+            target.weight = weight
     return message
 
 

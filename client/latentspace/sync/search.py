@@ -7,8 +7,15 @@ from typing import Any, Unpack, cast
 from latentspace.calls import CallKind
 from latentspace.enums import AnalogyMethod
 from latentspace.images import ImageSource
-from latentspace.inputs import ImageInput, Input, KeyInput, PointInput, TextInput, only_one
-from latentspace.inputs import plural_inputs as listed
+from latentspace.inputs import (
+    ImageInput,
+    Input,
+    KeyInput,
+    PointInput,
+    TextInput,
+    only_one,
+    plural_inputs,
+)
 from latentspace.requests.analogies import Question, analogy_frame, analogy_requests
 from latentspace.requests.queries import QueryLike, WordLike
 from latentspace.requests.search import (
@@ -98,17 +105,18 @@ class SearchCalls(Calls):
         """
         space_id = options.pop("space_id", "")
         frame = search_frame(collection, k, **cast(dict[str, Any], options))
-        if vectors is not None:
-            others = (texts, images, keys, points, queries)
-            only_one(["vectors", *("another" for given in others if given is not None)])
-            requests = vector_requests(frame, as_rows(vectors), space_id, self._rpc.options)
-        else:
-            items: Iterable[QueryLike] = (
-                queries
-                if queries is not None and not any((texts, images, keys, points))
-                else listed(texts=texts, images=images, keys=keys, points=points)
-            )
-            requests = query_requests(frame, items, self._rpc.options)
+        if vectors is not None or queries is not None:
+            named = {"vectors": vectors, "queries": queries, "texts": texts}
+            named |= {"images": images, "keys": keys, "points": points}
+            only_one(name for name, given in named.items() if given is not None)
+        items = queries or ()
+        if vectors is None and queries is None:
+            items = plural_inputs(texts=texts, images=images, keys=keys, points=points)
+        requests = (
+            query_requests(frame, items, self._rpc.options)
+            if vectors is None
+            else vector_requests(frame, as_rows(vectors), space_id, self._rpc.options)
+        )
         parts = self._rpc.unary_parts(
             self._stubs.search.Search, requests, CallKind.SEARCH, timeout_s, query_count
         )

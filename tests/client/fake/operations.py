@@ -1,5 +1,6 @@
 """Operations of the fake: three steps, then an end; nothing is done in them."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -65,6 +66,7 @@ class FakeOperations(Fake, operation_service_pb2_grpc.OperationServiceServicer):
         if found.state >= pb.OPERATION_STATE_SUCCEEDED:
             return
         for step in range(1, STEPS + 1):
+            await asyncio.sleep(self.world.pause_s)
             found.state = pb.OPERATION_STATE_RUNNING
             found.progress.stage, found.progress.unit = "working", "steps"
             found.progress.done, found.progress.total = step, STEPS
