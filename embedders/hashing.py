@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from embedders.base import (
     Encoded,
@@ -40,9 +41,9 @@ class HashOptions:
 
     __pydantic_config__: ClassVar = STRICT
 
-    dim: int = 64
+    dim: Annotated[int, Field(ge=1, le=65_536)] = 64
     seed: str = ""
-    max_tokens: int = 0
+    max_tokens: Annotated[int, Field(ge=0)] = 0
 
 
 class HashEncoder(Encoder):
@@ -90,6 +91,7 @@ class HashEncoder(Encoder):
         else:
             text = item.value.casefold()
             words = [word.encode() for word in WORD.findall(text)]
+            # punctuation alone is a text too, unlike white space alone
             if not words and text.strip():
                 words = [text.strip().encode()]
         if not words:
@@ -105,6 +107,8 @@ class HashEncoder(Encoder):
 @lru_cache(maxsize=8192)
 def word_row(word: bytes, seed: str, dim: int) -> FloatRows:
     """The vector of a word, float32 (dim,), uniform in [-1, 1)."""
-    digest = blake2b(word, digest_size=16, key=seed.encode()[:64]).digest()
+    # a key of BLAKE2b has at most 64 bytes, a seed may be longer
+    key = blake2b(seed.encode()).digest() if seed else b""
+    digest = blake2b(word, digest_size=16, key=key).digest()
     raw = np.random.PCG64(int.from_bytes(digest, "little")).random_raw(dim)
     return np.asarray(raw / 2.0**63 - 1.0, dtype=np.float32)

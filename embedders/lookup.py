@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field
 
 from embedders.base import Encoded, EncodeOptions, Encoder, Item, Modality, ModelInfo, Prepared
 from embedders.errors import InvalidItemError
@@ -18,7 +20,7 @@ class LookupOptions:
 
     __pydantic_config__: ClassVar = STRICT
 
-    limit: int = 0
+    limit: Annotated[int, Field(ge=0)] = 0
 
 
 class LookupEncoder(Encoder):
@@ -39,6 +41,7 @@ class LookupEncoder(Encoder):
             modalities=frozenset({Modality.KEY}),
             dim=vocabulary.dim,
             revision=vocabulary.revision,
+            # as the file has them: what it happens to hold must not decide the space
             normalized=False,
             memory_bytes=vocabulary.vectors.nbytes,
         )

@@ -26,6 +26,7 @@ def read_options(kind: type[T], values: Mapping[str, Any], what: str) -> T:
     try:
         return TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
+        # one fault is enough to act on, and its message stays one line
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "options"
         known = ", ".join(sorted(option.name for option in fields(kind)))  # type: ignore[arg-type]

@@ -83,12 +83,14 @@ def import_target(target: str, family: str, extra: str) -> Any:
     try:
         return getattr(import_module(module), name)
     except ModuleNotFoundError as error:
+        # a fault of our own must not be called a missing package
         if not extra or (error.name or "").partition(".")[0] == "embedders":
             raise
         raise MissingExtraError(f"family {family!r}", error.name or module, extra) from error
 
 
 def _plugins() -> list[EntryPoint]:
+    # not cached: a package may be installed while a notebook runs
     return list(entry_points(group=ENTRY_POINT_GROUP))
 
 

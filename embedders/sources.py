@@ -20,6 +20,7 @@ def model_file(source: str) -> Path:
         ModelFormatError: there is none.
     """
     mini = MINIS / source / MODEL_FILE
+    # "./words-mini" is the way to name a folder that is called like a shipped model
     if "/" not in source and mini.is_file():
         return mini
     path = Path(source).expanduser()

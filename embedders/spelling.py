@@ -38,6 +38,7 @@ class SpellingIndex:
         return [self._keys[position] for position in list(found)[:n]]
 
     def _add(self, folded: str, position: int) -> None:
+        # buckets hold the most frequent of equal spellings: the others come with it
         if folded in self._folded:
             self._others.setdefault(folded, []).append(position)
         else:
@@ -49,7 +50,7 @@ class SpellingIndex:
         return [] if first is None else [first, *self._others.get(folded, [])]
 
     def _edits(self, word: str) -> Iterator[str]:
-        if len(word) > 64:
+        if len(word) > 64:  # edits grow with the length; nobody types such a key
             return
         for i in range(len(word) + 1):
             head, tail = word[:i], word[i:]
@@ -60,6 +61,7 @@ class SpellingIndex:
                 yield head + letter + tail[1:]
 
     def _alike(self, folded: str, n: int) -> list[int]:
+        # only keys that begin alike and are about as long: at 400,000 keys some hundreds
         spread = max(1, len(folded) // 4)
         lengths = range(len(folded) - spread, len(folded) + spread + 1)
         near = [p for size in lengths for p in self._buckets.get((folded[:PREFIX], size), ())]

@@ -37,6 +37,7 @@ class Vocabulary:
     ) -> None:
         self.keys = list(keys)
         self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        # rows are handed out without copying
         self.vectors.flags.writeable = False
         self.counts = counts
         self.metadata = dict(metadata or {})
@@ -105,6 +106,7 @@ class Vocabulary:
 
     def suggest(self, key: str, n: int = 3) -> list[str]:
         """At most n keys that are spelt like this one, best first."""
+        # built when first needed: most vocabularies are never asked a wrong key
         with self._lock:
             index = self._spelling
         return index.suggest(key, n)
@@ -134,6 +136,7 @@ def check_finite(rows: FloatRows) -> None:
     Raises:
         ModelFormatError: naming the first row that has one.
     """
+    # in blocks: the mask of a large matrix would take a quarter of its memory again
     for start in range(0, len(rows), HASH_ROWS):
         finite = np.isfinite(rows[start : start + HASH_ROWS]).all(axis=1)
         if not finite.all():

@@ -9,7 +9,15 @@ from index.columns import check_filter, validate_payload
 from index.filter import Filter
 from index.hits import find_hits
 from index.operations import Delete, PatchPayload, SelectSlots, Upsert
-from index.reading import blocks_of, count_rows, get_points, ids_of_slots, page_of, passing_slots
+from index.reading import (
+    blocks_of,
+    count_rows,
+    filtered_page,
+    get_points,
+    ids_of_slots,
+    page_of,
+    passing_slots,
+)
 from index.runtime import CollectionRuntime
 from index.types import (
     CollectionInfo,
@@ -81,11 +89,12 @@ class FaissCollection(Collection):
         with_payload: bool = True,
     ) -> Page:
         """See `Collection.scan`."""
+        reader = self._runtime.reader
+        if filter is None:
+            return page_of(reader, cursor, limit, with_vectors, with_payload)
         self._check(filter)
-        slots = None
-        if filter is not None:
-            slots = passing_slots(self._runtime.view, filter)
-        return page_of(self._runtime.reader, slots, cursor, limit, with_vectors, with_payload)
+        live = self._runtime.core.live
+        return filtered_page(live, reader, filter, cursor, limit, with_vectors, with_payload)
 
     def count(self, filter: Filter | None = None) -> int:
         """See `Collection.count`."""

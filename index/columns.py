@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +125,7 @@ class Columns:
                 arrays = {name: archive[name] for name in archive.files}
             version, rows = arrays["format"].tolist()
             names = arrays["names"].tolist()
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise StorageError(f"{path}: columns cannot be read: {error}") from error
         wanted = [f"{kind}:{name}" for name, kind in _with_modality(fields)]
         if version != _FORMAT or sorted(names) != sorted(wanted):

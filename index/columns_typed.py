@@ -10,7 +10,7 @@ from index.columns_values import operand, stored
 from index.filter import Condition, Op
 from index.types import FieldType
 
-_DTYPES = {
+_DTYPES: dict[FieldType, np.dtype[Any]] = {
     FieldType.KEYWORD: np.dtype(np.int32),
     FieldType.KEYWORD_LIST: np.dtype(np.int32),
     FieldType.INT: np.dtype(np.int64),

@@ -21,6 +21,10 @@ from index.store_writer import StoreWriter
 from index.types import CollectionSpec
 from index.writer import GroupWriter
 
+_LOG_BYTES = 16 << 20
+# what a row takes in the log beside its vector, about
+_ROW_BYTES = 200
+
 
 class CollectionCore:
     """Not an interface, but the state that the parts work on.
@@ -29,6 +33,7 @@ class CollectionCore:
         structure: held while the segment list, the spec or the manifest change; never while an
             index is built, and never by searches or writes.
         wake: tells the background thread that there may be work.
+        unfolded_rows: rows written since the store's log was folded.
         damaged: by segment id, why its index is being built again.
         trouble: why background work failed last, "" if it did not.
         note: what a user should know of a change of recipe.
@@ -51,6 +56,7 @@ class CollectionCore:
         self.writer = GroupWriter(store, self._publish, name)
         self.wake: Callable[[], None] = lambda: None
         self.structure = threading.RLock()
+        self.unfolded_rows = 0
         self.damaged: dict[int, str] = {}
         self.trouble = self.note = ""
 
@@ -58,6 +64,11 @@ class CollectionCore:
     def view(self) -> View:
         """All segments as searches see them now."""
         return self.live.view
+
+    @property
+    def log_is_long(self) -> bool:
+        """Whether the store's log should be folded into its file."""
+        return self.unfolded_rows * (4 * self.spec.dim + _ROW_BYTES) > _LOG_BYTES
 
     def sealed(self) -> list[Part]:
         """Segments that have files, oldest first."""
@@ -122,10 +133,11 @@ class CollectionCore:
 
     def _publish(self, changes: Sequence[Change], version: int) -> None:
         self.live.publish(changes, version)
+        self.unfolded_rows += sum(len(change.slots) for change in changes)
         full = self.live.growing_rows >= self.options.seal_rows
         if full:
             self.live.freeze()
-        if full or any(len(change.dead) for change in changes):
+        if full or self.log_is_long or any(len(change.dead) for change in changes):
             self.wake()
 
     def _forget_marks(self, gone: Sequence[Part], part: Part | None, seen_version: int) -> None:

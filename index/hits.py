@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
 from index.base import SearchRequest
+from index.moment import moment
 from index.names import MODALITIES
 from index.part import Part, View
 from index.queries import ready_queries
@@ -16,33 +17,28 @@ from index.runtime import CollectionRuntime
 from index.search import Found, search_view
 from index.types import Hits, Points
 
-_ATTEMPTS = 3
-
 
 def find_hits(runtime: CollectionRuntime, request: SearchRequest) -> Hits:
     """Nearest points of each query.
 
-    Payloads come from the store, which may be ahead of the view that was searched. Where a hit
-    has been deleted or replaced since, the newer view is searched instead; a writer that is
-    quicker three times over costs the hits that it took away.
+    Payloads are of the same moment as the search.
 
     Raises:
         QueryError, FilterError, StorageError
     """
     queries = ready_queries(request, runtime.spec)
     runtime.begin_search()
-    for attempt in range(_ATTEMPTS):
+    if not request.with_payload:
         view = runtime.view
+        return _hits(view, search_view(view, runtime.spec, queries, request), request, None)
+    with moment(runtime.core.live, runtime.reader) as (view, connection):
         found = search_view(view, runtime.spec, queries, request)
-        if not request.with_payload:
-            return _hits(view, found, request, None)
         slots = _gather(view, found, lambda part: part.slots)
-        payloads = runtime.reader.payloads(np.unique(slots).tolist())
-        there = np.array([slot in payloads for slot in slots.tolist()], dtype=np.bool_)
-        if there.all() or attempt + 1 == _ATTEMPTS:
-            break
-    kept = slots[there].tolist()
-    return _hits(view, _only(found, there), request, [payloads[slot] for slot in kept])
+        payloads = runtime.reader.payloads(np.unique(slots).tolist(), connection)
+    there = np.array([slot in payloads for slot in slots.tolist()], dtype=np.bool_)
+    if not there.all():
+        found, slots = _only(found, there), slots[there]
+    return _hits(view, found, request, [payloads[slot] for slot in slots.tolist()])
 
 
 def _hits(

@@ -117,7 +117,9 @@ def _centers(rows: FloatRows, metric: Metric, count: int) -> FloatRows:
     clustering.niter = _ROUNDS
     clustering.spherical = metric is Metric.COSINE
     clustering.min_points_per_centroid = 1
-    clustering.train(np.ascontiguousarray(rows[chosen]), _flat(np.empty((0, dim), dtype=np.float32), metric))
+    clustering.train(
+        np.ascontiguousarray(rows[chosen]), _flat(np.empty((0, dim), dtype=np.float32), metric)
+    )
     flat: FloatRows = faiss.vector_to_array(clustering.centroids)
     return flat.reshape(count, dim)
 

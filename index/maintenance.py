@@ -108,7 +108,7 @@ class Maintenance:
 
     def _piece(self) -> bool:
         work = self._work
-        if work.seal_one():
+        if work.fold_one() or work.seal_one():
             return True
         with self._builds:
             return (

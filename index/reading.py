@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from embedders.vectors import FloatRows, IndexArray
 from index.errors import QueryError
 from index.filter import Filter
+from index.live import LiveSegments
+from index.moment import moment
 from index.names import MODALITIES
 from index.part import View
 from index.search import allowed_rows
@@ -30,33 +32,43 @@ def get_points(
 
 
 def page_of(
+    reader: StoreReader, cursor: str, limit: int, with_vectors: bool, with_payload: bool
+) -> Page:
+    """A page of all points in slot order.
+
+    Raises:
+        QueryError: a cursor that is none, or a limit out of range.
+    """
+    after = _parse_cursor(cursor, limit)
+    records = reader.page(after, limit + 1, with_vectors)
+    order = list(range(min(limit, len(records))))
+    more = len(records) > limit
+    points = _points(records, order, with_payload)
+    return Page(points, _cursor(int(records.slots[order[-1]])) if more else "")
+
+
+def filtered_page(
+    live: LiveSegments,
     reader: StoreReader,
-    slots: NDArray[np.int64] | None,
+    condition: Filter,
     cursor: str,
     limit: int,
     with_vectors: bool,
     with_payload: bool,
 ) -> Page:
-    """A page in slot order; of these slots (ascending), where given.
+    """A page, in slot order, of the points that pass.
 
     Raises:
         QueryError: a cursor that is none, or a limit out of range.
     """
-    after = _parse_cursor(cursor)
-    if not 1 <= limit <= MAX_PAGE:
-        raise QueryError("limit", f"limit must be 1 to {MAX_PAGE}, not {limit}")
-    if slots is None:
-        records = reader.page(after, limit + 1, with_vectors)
-        order = list(range(min(limit, len(records))))
-        more = len(records) > limit
-        last = int(records.slots[order[-1]]) if order else after
-    else:
+    after = _parse_cursor(cursor, limit)
+    with moment(live, reader) as (view, connection):
+        slots = passing_slots(view, condition)
         slots = slots[np.searchsorted(slots, after, "right") :]
         more, slots = len(slots) > limit, slots[:limit]
-        records = reader.by_slots(slots.tolist(), with_vectors)
-        order = np.argsort(records.slots).tolist()
-        last = int(slots[-1]) if len(slots) else after
-    return Page(_points(records, order, with_payload), _cursor(last) if more else "")
+        records = reader.by_slots(slots.tolist(), with_vectors, connection)
+    points = _points(records, np.argsort(records.slots).tolist(), with_payload)
+    return Page(points, _cursor(int(slots[-1])) if more else "")
 
 
 def passing_slots(view: View, condition: Filter) -> NDArray[np.int64]:
@@ -116,7 +128,9 @@ def _cursor(slot: int) -> str:
     return f"s{slot:x}"
 
 
-def _parse_cursor(cursor: str) -> int:
+def _parse_cursor(cursor: str, limit: int) -> int:
+    if not 1 <= limit <= MAX_PAGE:
+        raise QueryError("limit", f"limit must be 1 to {MAX_PAGE}, not {limit}")
     if not cursor:
         return 0
     try:

@@ -1,14 +1,15 @@
 """Filtered search over coarse lists: from the nearest centres outwards, rows that pass are scanned
 exactly until enough of them have been. Works wherever the filter's rows lie."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
-from index.exact import Positions, Scores, best_of
+from index.exact import Positions, Scores, best_of, score_each
 from index.lists import CoarseLists
 from index.selection import Selection
-from index.types import Metric
 
 # with fewer rows selected, sorting them by list costs less than asking the mask list by list
 _SORTED_ROWS = 12_000
@@ -37,12 +38,7 @@ def scan_lists(
         found = source.nearest(nearness[number], least)
         if not len(found):
             continue
-        part = rows[found]
-        if lists.metric is Metric.L2:
-            part = part - query
-            own = -np.einsum("ij,ij->i", part, part)
-        else:
-            own = part @ query
+        own = score_each(rows, query[None, :], found[None, :], lists.metric)[0]
         best = np.argpartition(-own, k)[:k] if len(own) > k else np.arange(len(own))
         scores[number, : len(best)] = own[best]
         positions[number, : len(best)] = found[best]
@@ -58,18 +54,18 @@ class Listed:
         if self._few:
             positions = selection.positions()
             labels = lists.labels[positions]
-            self._order = positions[np.argsort(labels, kind="stable")]
+            self._order: NDArray[Any] = positions[np.argsort(labels, kind="stable")]
             sizes = np.bincount(labels, minlength=self._lists)
             self._starts = np.concatenate([[0], np.cumsum(sizes)])
         else:
             self._order, self._starts, self._mask = lists.order, lists.starts, selection.mask()
 
-    def nearest(self, nearness: NDArray[np.float32], least: int) -> NDArray[np.integer]:
+    def nearest(self, nearness: NDArray[np.float32], least: int) -> NDArray[Any]:
         """Selected rows of the nearest lists that together hold at least `least` of them."""
         if self._few:
             nearness = np.where(np.diff(self._starts) > 0, nearness, -np.inf)
         ranked = np.argsort(-nearness)
-        found: list[NDArray[np.integer]] = []
+        found: list[NDArray[Any]] = []
         have = begin = 0
         step = max(4, self._lists * least // max(1, self._count))
         while have < least and begin < self._lists:
@@ -80,11 +76,11 @@ class Listed:
             step = max(4, step // 2 if have * 2 > least else step)
         return np.concatenate(found)
 
-    def _rows(self, chosen: NDArray[np.intp]) -> NDArray[np.integer]:
+    def _rows(self, chosen: NDArray[np.intp]) -> NDArray[Any]:
         firsts, lasts = self._starts[chosen], self._starts[chosen + 1]
         lengths = lasts - firsts
         ramp = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        part = self._order[np.repeat(firsts, lengths) + ramp]
+        part: NDArray[Any] = self._order[np.repeat(firsts, lengths) + ramp]
         return part if self._few else part[self._mask[part]]
 
 

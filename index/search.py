@@ -78,17 +78,28 @@ def _first_rows(chosen: Selection, rows: int) -> Selection:
 
 
 def _best(found: list[Result], queries: int, request: SearchRequest, plan: SearchPlan) -> Found:
+    scores, parts, positions = _merged(found, queries, request.k)
+    kept = positions >= 0
+    if request.score_threshold is not None:
+        kept &= scores >= request.score_threshold
+    return Found(scores[kept], parts[kept], positions[kept], kept.sum(axis=1), plan)
+
+
+def _merged(
+    found: list[Result], queries: int, k: int
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.int64]]:
+    if len(found) == 1 and not (found[0][0][:, 1:] == found[0][0][:, :-1]).any():
+        scores, positions, _ = found[0]
+        return scores, np.zeros(scores.shape, dtype=np.intp), positions
     widths = [scores.shape[1] for scores, _, _ in found]
     nothing = np.empty((queries, 0), np.float32)
     scores = np.concatenate([nothing, *(part[0] for part in found)], axis=1)
     positions = np.concatenate([nothing.astype(np.int64), *(part[1] for part in found)], axis=1)
     parts = np.broadcast_to(np.repeat(np.arange(len(found)), widths), scores.shape)
     # parts and positions ascend with the slots, so they break ties as slots would
-    order = np.lexsort((positions, parts, -scores), axis=1)[:, : request.k]
-    scores = np.take_along_axis(scores, order, axis=1)
-    positions = np.take_along_axis(positions, order, axis=1)
-    parts = np.take_along_axis(parts, order, axis=1)
-    kept = positions >= 0
-    if request.score_threshold is not None:
-        kept &= scores >= request.score_threshold
-    return Found(scores[kept], parts[kept], positions[kept], kept.sum(axis=1), plan)
+    order = np.lexsort((positions, parts, -scores), axis=1)[:, :k]
+    return (
+        np.take_along_axis(scores, order, axis=1),
+        np.take_along_axis(parts, order, axis=1),
+        np.take_along_axis(positions, order, axis=1),
+    )

@@ -44,8 +44,8 @@ class Selection:
     def positions(self) -> Positions:
         """Ascending positions, int64 (count,)."""
         if self._positions is None:
-            everything = self._mask is None
-            self._positions = np.arange(self.rows) if everything else np.flatnonzero(self._mask)
+            mask = self._mask
+            self._positions = np.arange(self.rows) if mask is None else np.flatnonzero(mask)
         return self._positions
 
     def mask(self) -> Mask:

@@ -96,11 +96,12 @@ def _collect(runtime: CollectionRuntime, folder: Path) -> CollectionInfo:
         with ExitStack() as stack:
             with core.structure:
                 connection = stack.enter_context(core.reader.snapshot())
+                version = int(read_meta(connection, "version"))
                 _link_segments(core, folder)
                 info = runtime.info()
             connection.backup(copy)
         (points,) = copy.execute("SELECT count(*) FROM points").fetchone()
-        return replace(info, points=points, version=int(read_meta(copy, "version")))
+        return replace(info, points=points, version=version)
     finally:
         copy.close()
 

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,11 +60,10 @@ class StoreReader:
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """A connection inside a read transaction: all it reads is of one moment."""
+        """A connection inside a read transaction: all is of the moment of its first read."""
         with self._connection() as connection:
             connection.execute("BEGIN")
             try:
-                connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
                 yield connection
             finally:
                 connection.execute("ROLLBACK")
@@ -88,17 +87,25 @@ class StoreReader:
         """Points with these ids, in no order; unknown ids are passed over."""
         return self._chosen("id", [point_id for point_id in ids if is_text(point_id)], with_vectors)
 
-    def by_slots(self, slots: Sequence[int], with_vectors: bool = False) -> Records:
-        """Points with these slots, in no order; slots that have gone are passed over."""
-        return self._chosen("slot", slots, with_vectors)
+    def by_slots(
+        self,
+        slots: Sequence[int],
+        with_vectors: bool = False,
+        connection: sqlite3.Connection | None = None,
+    ) -> Records:
+        """Points with these slots, in no order; slots that have gone are passed over.
 
-    def payloads(self, slots: Sequence[int]) -> dict[int, bytes]:
-        """Payload by slot; slots that have gone are left out."""
+        Args:
+            connection: from `snapshot`, to read of its moment.
+        """
+        return self._chosen("slot", slots, with_vectors, connection)
+
+    def payloads(self, slots: Sequence[int], connection: sqlite3.Connection) -> dict[int, bytes]:
+        """Payload by slot, of the moment of a `snapshot`; slots that have gone are left out."""
         found: dict[int, bytes] = {}
-        with self._connection() as connection:
-            for part in _chunks(slots):
-                sql = f"SELECT slot, payload FROM points WHERE slot IN ({_marks(part)})"  # noqa: S608
-                found.update(connection.execute(sql, part).fetchall())
+        for part in _chunks(slots):
+            sql = f"SELECT slot, payload FROM points WHERE slot IN ({_marks(part)})"  # noqa: S608
+            found.update(connection.execute(sql, part).fetchall())
         return found
 
     def page(self, after: int, limit: int, with_vectors: bool) -> Records:
@@ -146,13 +153,17 @@ class StoreReader:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _chosen(
-        self, column: str, values: Sequence[str] | Sequence[int], with_vectors: bool
+        self,
+        column: str,
+        values: Sequence[str] | Sequence[int],
+        with_vectors: bool,
+        connection: sqlite3.Connection | None = None,
     ) -> Records:
         found: list[tuple[int, str, int, bytes, bytes]] = []
-        with self._connection() as connection:
+        with nullcontext(connection) if connection else self.snapshot() as opened:
             for part in _chunks(values):
                 sql = f"{_select(with_vectors)} WHERE p.{column} IN ({_marks(part)})"
-                found += connection.execute(sql, part).fetchall()
+                found += opened.execute(sql, part).fetchall()
         return _records(found, self._dim, with_vectors)
 
     @contextmanager

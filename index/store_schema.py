@@ -25,7 +25,9 @@ CREATE TABLE dead (slot INTEGER PRIMARY KEY);
 CREATE TABLE touched (slot INTEGER PRIMARY KEY, version INTEGER NOT NULL);
 """
 _PAGE_BYTES = 8192
-_CHECKPOINT_PAGES = 4096
+# the background folds the log much earlier; this is for when it cannot
+_CHECKPOINT_PAGES = 16_384
+_LOG_BYTES = 32 << 20
 
 
 @contextmanager
@@ -79,7 +81,7 @@ def connect(path: Path) -> sqlite3.Connection:
         timeout=30.0,
     )
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA journal_size_limit = {_PAGE_BYTES * _CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     return connection
 

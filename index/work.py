@@ -32,6 +32,14 @@ class BackgroundWork:
     ) -> None:
         self._core, self._progress, self._last_search_ns = core, progress, last_search_ns
 
+    def fold_one(self) -> bool:
+        """Folds the store's log when it is long, so that no commit has to."""
+        if not self._core.log_is_long:
+            return False
+        self._core.unfolded_rows = 0
+        self._core.reader.fold_log()
+        return True
+
     def seal_one(self) -> bool:
         """Writes the files of the oldest frozen segment."""
         frozen = self._core.frozen()
@@ -104,6 +112,7 @@ class BackgroundWork:
     def _between(self, done: int, total: int) -> None:
         # a long build does not leave newly filled segments without their files
         self._progress.check(done, total)
+        self.fold_one()
         if frozen := self._core.frozen():
             self._rewrite(frozen[:1], "seal", build=False)
             self._progress.begin("build")

@@ -43,6 +43,7 @@ def open_read(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def open_write(path: Path) -> Iterator[BinaryIO]:
     """A new file, gzip where the name ends in .gz; it appears only when it is complete."""
+    # in the same folder, so that the last step is a rename
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         if path.suffix == ".gz":

@@ -33,6 +33,7 @@ def sniff(path: Path) -> VocabularyFormat:
     with open_read(path) as file:
         head = file.read(HEAD_BYTES)
     _refuse_known_strangers(path, head)
+    # safetensors: 8 bytes that give the length of a JSON header, then that header
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
         return VocabularyFormat.SAFETENSORS
     header = HEADER.match(head)

@@ -109,6 +109,7 @@ class _RowReader:
     def _parse(self, lines: list[bytes], start: int) -> FloatRows:
         numbers = [self._take_key(line, start + i) for i, line in enumerate(lines)]
         try:
+            # `sep` makes this the text parser: the deprecated use of the name is another
             flat = np.fromstring(b" ".join(numbers).decode("latin-1"), dtype=np.float32, sep=" ")
         except ValueError:
             flat = np.empty(0, dtype=np.float32)
@@ -119,6 +120,7 @@ class _RowReader:
 
     def _take_key(self, line: bytes, number: int) -> bytes:
         """Notes the key of a line and returns its numbers."""
+        # counting is quicker than splitting, and catches a row whose neighbour makes up for it
         if line.count(b" ") == self.dim:
             raw, _, numbers = line.partition(b" ")
         else:
@@ -135,6 +137,7 @@ class _RowReader:
 
     def _split_odd(self, line: bytes, number: int) -> tuple[bytes, bytes]:
         """Lines with tabs or doubled spaces, and keys with spaces (GloVe 840B has some)."""
+        # a number at the end of the key means a row that is too long, not a strange key
         parts = line.rsplit(None, self.dim)
         inner = parts[0].rsplit(None, 1)[1:] if parts else []
         if len(parts) != self.dim + 1 or any(_is_number(part) for part in inner):

@@ -110,7 +110,9 @@ class SentenceEncoder(Encoder):
                     )
                     for group in groups
                 ]
+                # one copy from the device for all groups: each would wait for the stream
                 found: FloatRows = torch.cat(parts).cpu().numpy()
+        # callers halve the batch, and need not know torch for that
         except torch.OutOfMemoryError as error:
             raise MemoryError(f"{self.info.device}: {error}") from error
         rows = np.empty_like(found)

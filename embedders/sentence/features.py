@@ -79,6 +79,7 @@ class FastTokens(Features):
         tokenizer = model[0].processor
         self.max_tokens = _limit(tokenizer.model_max_length)
         self._whole = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        # tokenizer.json may bring its own truncation (MiniLM's: 128) and padding
         self._whole.no_padding()
         self._whole.no_truncation()
         self._cut = Tokenizer.from_str(self._whole.to_str())
@@ -122,6 +123,7 @@ class FastTokens(Features):
     def _text(self, text: str, ids: list[int]) -> TextTokens:
         tokens = len(ids)
         truncated = bool(self.max_tokens) and tokens > self.max_tokens
+        # tokenised again, since truncation keeps the special tokens at the end
         kept = self._cut.encode(text).ids if truncated else ids
         return TextTokens(np.array(kept, dtype=np.int64), len(kept), tokens, truncated)
 

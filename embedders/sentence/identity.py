@@ -41,6 +41,7 @@ def space_parts_of(folder: Path, max_tokens: int) -> Mapping[str, str]:
 def _configurations(folder: Path) -> Iterable[str]:
     listing = folder / "modules.json"
     if listing.is_file():
+        # class names alone: their packages moved between releases of sentence-transformers
         yield "|".join(module["type"].rpartition(".")[2] for module in read_json(listing))
     for part in module_folders(folder):
         for name in ("config.json", "sentence_bert_config.json"):

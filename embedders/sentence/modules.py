@@ -54,6 +54,7 @@ class ModuleSet:
             OptionError: rows in this format differ too much from float32.
             ModelFormatError: files are damaged.
         """
+        # read without the lock: it is held for a second while a format is loaded
         found = self._loaded.get(dtype)
         if found is None:
             with self._lock:
@@ -72,7 +73,7 @@ class ModuleSet:
             exact = self._loaded.get(ComputeDtype.FLOAT32) or self._load(ComputeDtype.FLOAT32)
             worst = _agreement(exact, model)
             log.info("%s: %s agrees with float32 to a cosine of %.5f", self._folder, dtype, worst)
-            if not worst >= MIN_COSINE:
+            if not worst >= MIN_COSINE:  # this way round NaN is refused too
                 raise OptionError(
                     "compute_dtype",
                     f"{dtype} rows of this model agree with float32 only to a cosine of "

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from embedders.options import STRICT
 
@@ -37,5 +39,5 @@ class SentenceOptions:
     revision: str | None = None
     local_files_only: bool = False
     prompts: dict[str, str] = field(default_factory=dict)
-    max_tokens: int = 0
-    max_characters: int = 1_000_000
+    max_tokens: Annotated[int, Field(ge=0)] = 0
+    max_characters: Annotated[int, Field(ge=1)] = 1_000_000

@@ -49,6 +49,7 @@ def module_folders(folder: Path) -> list[Path]:
         found = [(folder / module["path"]).resolve() for module in read_json(listing)]
     except (TypeError, KeyError):
         raise ModelFormatError(f"{listing}: a list of modules with paths expected") from None
+    # a model is untrusted input: it may not point at other files of this machine
     for path in found:
         if not path.is_relative_to(folder.resolve()):
             raise ModelFormatError(f"{listing}: {path} lies outside the model")
@@ -100,6 +101,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _minilm() -> Path:
+    # not imported: only its files are wanted
     spec = find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
         raise MissingExtraError(f"model {MINILM!r}", MINILM_PACKAGE, "sentences")

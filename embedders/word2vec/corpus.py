@@ -40,6 +40,7 @@ def open_corpus(source: Path) -> Iterator[Corpus]:
     """
     if not source.is_file():
         raise OptionError("source", f"{source}: no such file")
+    # always a copy: gensim takes only plain files, and cuts long lines without a word
     with NamedTemporaryFile("wb", suffix=".txt", delete=False) as copy:
         plain = Path(copy.name)
         try:

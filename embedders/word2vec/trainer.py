@@ -59,6 +59,7 @@ def train_word2vec(
         **{name: f"{value:.6g}" for name, value in metrics.items()},
     }
     save_safetensors(out, vocabulary, "word2vec", asdict(params), params.storage, provenance)
+    # of the file as stored: int8 and float16 change the rows
     revision = read_vocabulary(out).revision
     return TrainingReport("word2vec", out, len(keys), params.dim, revision, metrics)
 

@@ -37,6 +37,8 @@ class SegmentIndex(ABC):
     memory_bytes: int
     #: what filtered searches read; None where exact search or the index itself does
     lists: CoarseLists | None = None
+    #: whether `search` heeds a mask by itself; else plans search exactly where there is one
+    filters: bool = True
     #: effort where none is asked for
     default_search: SearchParameters = SearchParameters()
 

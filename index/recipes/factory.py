@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
 from embedders.vectors import FloatRows
-from index.errors import RecipeError, SpecError
+from index.errors import SpecError
 from index.lists import CoarseLists
 from index.recipes.faiss_index import FaissRecipe, faiss_metric
 from index.recipes.faiss_ivf import lists_of_ivf, sample
@@ -13,6 +15,8 @@ from index.untyped import faiss
 _TRAIN_ROWS = 262_144
 _TRIAL_DIM = 64
 _LISTS_FROM_ROWS = 20_000
+_EXACT = (faiss.IndexFlat, faiss.IndexHNSWFlat, faiss.IndexIVFFlat)
+_REFUSED = (faiss.IndexIDMap, faiss.IndexIDMap2)
 
 
 class Factory(FaissRecipe):
@@ -33,54 +37,76 @@ class Factory(FaissRecipe):
     def __init__(self, name: str) -> None:
         self.name, self._text = name, name.partition(":")[2]
         try:
-            faiss.index_factory(_TRIAL_DIM, self._text)
+            trial = faiss.index_factory(_TRIAL_DIM, self._text)
         except RuntimeError as error:
             raise SpecError("recipe", f"FAISS refuses {self._text!r}: {_short(error)}") from error
+        if isinstance(trial, _REFUSED):
+            raise SpecError("recipe", f"{self._text!r}: a segment's rows have ids of their own")
 
     def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
         """Trained on a sample where it needs training."""
-        try:
-            index = faiss.index_factory(rows.shape[1], self._text, faiss_metric(metric))
-            if not index.is_trained:
-                index.train(sample(rows, _TRAIN_ROWS))
-        except RuntimeError as error:
-            raise RecipeError(f"FAISS cannot build {self._text!r}: {_short(error)}") from error
+        index = faiss.index_factory(rows.shape[1], self._text, faiss_metric(metric))
+        if not index.is_trained:
+            index.train(sample(rows, _TRAIN_ROWS))
         return index
 
     def effort(self, index: Any) -> SearchParameters:
         """Of what kind of index the string made."""
-        kind = _kind(index)
+        inner = _inner(index)
+        graph, lists = isinstance(inner, faiss.IndexHNSW), isinstance(inner, faiss.IndexIVF)
         return SearchParameters(
-            ef=self.default_search.ef if kind == "graph" else 0,
-            nprobe=min(index.nlist, max(8, index.nlist // 10)) if kind == "lists" else 0,
-            rerank=0 if _keeps_rows(index) else self.default_search.rerank,
+            ef=self.default_search.ef if graph else 0,
+            nprobe=min(inner.nlist, max(8, inner.nlist // 10)) if lists else 0,
+            rerank=0 if isinstance(index, _EXACT) else self.default_search.rerank,
         )
 
     def parameters(self, index: Any, effort: SearchParameters, k: int, selector: Any) -> Any:
-        """Those of the outermost index that FAISS can be told about in a call."""
-        kind = _kind(index)
-        if kind == "graph":
+        """For each layer of the index what FAISS can be told about it in a call."""
+        index = faiss.downcast_index(index)
+        if isinstance(index, faiss.IndexPreTransform):
+            inner = self.parameters(index.index, effort, k, selector)
+            return faiss.SearchParametersPreTransform(index_params=inner)
+        if isinstance(index, faiss.IndexRefine):
+            inner = self.parameters(index.base_index, effort, k, selector)
+            return faiss.IndexRefineSearchParameters(k_factor=1.0, base_index_params=inner)
+        if isinstance(index, faiss.IndexHNSW):
             return faiss.SearchParametersHNSW(efSearch=max(effort.ef, k), sel=selector)
-        if kind == "lists":
-            nprobe = min(max(1, effort.nprobe), index.nlist)
-            return faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
-        return faiss.SearchParameters(sel=selector) if selector is not None else None
+        if isinstance(index, faiss.IndexIVFRaBitQ):
+            return faiss.IVFRaBitQSearchParameters(nprobe=_probes(index, effort), sel=selector)
+        if isinstance(index, faiss.IndexIVF):
+            return faiss.SearchParametersIVF(nprobe=_probes(index, effort), sel=selector)
+        return None if selector is None else faiss.SearchParameters(sel=selector)
+
+    def filters_of(self, index: Any) -> bool:
+        """Whether such an index takes a selector: it is tried."""
+        query = np.zeros((1, index.d), dtype=np.float32)
+        selector = faiss.IDSelectorRange(0, 1)
+        try:
+            index.search(query, 1, params=self.parameters(index, self.effort(index), 1, selector))
+        except RuntimeError:
+            return False
+        return True
+
+    def chunk_rows(self, index: Any, rows: int) -> int:
+        """NSG wants all rows at once."""
+        return rows if isinstance(index, faiss.IndexNSG) else super().chunk_rows(index, rows)
 
     def lists_of(self, index: Any, rows: FloatRows, metric: Metric) -> CoarseLists | None:
         """The index's own, else trained ones for large segments."""
-        if _kind(index) == "lists":
+        if isinstance(index, faiss.IndexIVF):
             return lists_of_ivf(index, metric)
         return CoarseLists.train(rows, metric) if len(rows) >= _LISTS_FROM_ROWS else None
 
 
-def _kind(index: Any) -> str:
-    if isinstance(index, faiss.IndexHNSW):
-        return "graph"
-    return "lists" if isinstance(index, faiss.IndexIVF) else "other"
+def _inner(index: Any) -> Any:
+    index = faiss.downcast_index(index)
+    if isinstance(index, faiss.IndexPreTransform):
+        return _inner(index.index)
+    return _inner(index.base_index) if isinstance(index, faiss.IndexRefine) else index
 
 
-def _keeps_rows(index: Any) -> bool:
-    return isinstance(index, faiss.IndexFlat | faiss.IndexHNSWFlat | faiss.IndexIVFFlat)
+def _probes(index: Any, effort: SearchParameters) -> int:
+    return int(min(max(1, effort.nprobe), index.nlist))
 
 
 def _short(error: RuntimeError) -> str:

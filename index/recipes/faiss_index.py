@@ -1,6 +1,8 @@
 """What recipes over FAISS share: building in chunks, searching, masks, files."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
 from index.errors import RecipeError
-from index.exact import rescore
+from index.exact import rescore, search_exact
 from index.lists import CoarseLists
 from index.recipes.base import BuildContext, Recipe, RowMask, SegmentIndex
 from index.types import IndexParameters, Metric, SearchParameters
@@ -35,7 +37,7 @@ class FaissIndex(SegmentIndex):
     ) -> None:
         self.method, self.rows, self.lists = recipe.method, int(index.ntotal), lists
         self.index, self.data, self.metric, self._recipe = index, data, metric, recipe
-        self.default_search = recipe.effort(index)
+        self.default_search, self.filters = recipe.effort(index), recipe.filters_of(index)
         self.memory_bytes = recipe.memory_of(index) + (lists.memory_bytes if lists else 0)
 
     def search(
@@ -46,16 +48,17 @@ class FaissIndex(SegmentIndex):
         mask: RowMask | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """See `SegmentIndex.search`."""
+        if mask is not None and not self.filters:
+            return search_exact(self.data, queries, k, self.metric, mask=mask)
         effort = params.over(self.default_search)
-        wanted = min(max(k, effort.rerank), self.rows)
-        selector, kept = _selector(mask)
+        rerank = effort.rerank if self.default_search.rerank else 0
+        wanted = min(max(k, rerank), self.rows)
         scores, positions = self.index.search(
             np.ascontiguousarray(queries, dtype=np.float32),
             wanted,
-            params=self._recipe.parameters(self.index, effort, wanted, selector),
+            params=self._recipe.parameters(self.index, effort, wanted, _selector(mask)),
         )
-        del kept
-        if effort.rerank:
+        if rerank:
             return rescore(self.data, queries, positions, k, self.metric)
         if self.metric is Metric.L2:
             scores = -scores
@@ -88,10 +91,9 @@ class FaissRecipe(Recipe):
         faiss.omp_set_num_threads(context.threads)
         try:
             context.check(0, len(rows))
-            index = self.make(rows, metric, params)
-            for start in range(0, len(rows), _CHUNK_ROWS):
-                index.add(np.ascontiguousarray(rows[start : start + _CHUNK_ROWS]))
-                context.check(min(start + _CHUNK_ROWS, len(rows)), len(rows))
+            with faiss_errors(self.name):
+                index = self.make(rows, metric, params)
+            self._add(index, rows, context)
             lists = self.lists_of(index, rows, metric)
         finally:
             faiss.omp_set_num_threads(before)
@@ -112,6 +114,13 @@ class FaissRecipe(Recipe):
         lists = CoarseLists.read_from(path, metric)
         return FaissIndex(self, self.attach(index, rows), rows, metric, lists)
 
+    def _add(self, index: Any, rows: FloatRows, context: BuildContext) -> None:
+        step = max(1, self.chunk_rows(index, len(rows)))
+        for start in range(0, len(rows), step):
+            with faiss_errors(self.name):
+                index.add(np.ascontiguousarray(rows[start : start + step]))
+            context.check(min(start + step, len(rows)), len(rows))
+
     @abstractmethod
     def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
         """A trained, empty index for these rows."""
@@ -124,6 +133,14 @@ class FaissRecipe(Recipe):
     def parameters(self, index: Any, effort: SearchParameters, k: int, selector: Any) -> Any:
         """FAISS parameters of one search."""
 
+    def filters_of(self, index: Any) -> bool:
+        """Whether such an index takes a selector."""
+        return True
+
+    def chunk_rows(self, index: Any, rows: int) -> int:
+        """Rows added between two looks at whether to go on."""
+        return _CHUNK_ROWS
+
     def attach(self, index: Any, rows: FloatRows) -> Any:
         """Lets an index read `rows` where it keeps no copy of its own."""
         return index
@@ -134,7 +151,16 @@ class FaissRecipe(Recipe):
 
     def memory_of(self, index: Any) -> int:
         """Bytes of the index, estimated, without the rows it shares."""
-        return int(index.ntotal) * index.d * 4
+        return int(index.ntotal * index.d * 4)
+
+
+@contextmanager
+def faiss_errors(name: str) -> Iterator[None]:
+    """Turns what FAISS raises into RecipeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RecipeError(f"recipe {name!r} cannot be built: {error}") from error
 
 
 def faiss_metric(metric: Metric) -> int:
@@ -142,11 +168,13 @@ def faiss_metric(metric: Metric) -> int:
     return int(faiss.METRIC_INNER_PRODUCT if metric.inner_product else faiss.METRIC_L2)
 
 
-def _selector(mask: RowMask | None) -> tuple[Any, Any]:
+def _selector(mask: RowMask | None) -> Any:
     if mask is None:
-        return None, None
+        return None
     bits = np.packbits(mask, bitorder="little")
-    return faiss.IDSelectorBitmap(len(mask), faiss.swig_ptr(bits)), bits
+    selector = faiss.IDSelectorBitmap(len(mask), faiss.swig_ptr(bits))
+    selector.referenced_objects = [bits]
+    return selector
 
 
 def _padded(

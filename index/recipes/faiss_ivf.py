@@ -63,7 +63,7 @@ class FaissIvf(FaissRecipe):
 
     def memory_of(self, index: Any) -> int:
         """Codes, ids and centres."""
-        return int(index.ntotal) * (index.code_size + 8) + index.nlist * index.d * 4
+        return int(index.ntotal * (index.code_size + 8) + index.nlist * index.d * 4)
 
 
 def sample(rows: FloatRows, count: int) -> FloatRows:

@@ -62,4 +62,4 @@ class Hnsw(FaissRecipe):
 
     def memory_of(self, index: Any) -> int:
         """The links."""
-        return int(index.ntotal) * (2 * index.hnsw.nb_neighbors(1) * 4 + 16)
+        return int(index.ntotal * (2 * index.hnsw.nb_neighbors(1) * 4 + 16))

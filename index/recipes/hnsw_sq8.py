@@ -36,4 +36,4 @@ class HnswSq8(Hnsw):
 
     def memory_of(self, index: Any) -> int:
         """Links and codes."""
-        return super().memory_of(index) + int(index.ntotal) * index.d
+        return super().memory_of(index) + int(index.ntotal * index.d)

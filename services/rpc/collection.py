@@ -14,8 +14,6 @@ from services.rpc.filters import read_filter
 from services.rpc.inputs import check_vector_name, read_items, read_options
 from services.rpc.maintenance import MaintenanceCalls
 from services.rpc.shapes import (
-    read_fields,
-    read_search,
     read_spec,
     write_collection,
     write_points,
@@ -23,7 +21,7 @@ from services.rpc.shapes import (
 from services.rpc.status import item_errors
 from services.rpc.vectors import unpack
 from services.runtime.collections import Collections
-from services.runtime.errors import NotServedError, RequestError
+from services.runtime.errors import RequestError
 from services.runtime.operations import Operations
 from services.runtime.points import PointWrites, WriteOutcome, upsert
 from services.runtime.pools import run_in
@@ -75,22 +73,6 @@ class CollectionServicer(MaintenanceCalls):
         """Deletes a collection and its files."""
         await self._collections.drop(request.collection)
         return pb.DeleteCollectionResponse()
-
-    async def UpdateCollection(
-        self, request: pb.UpdateCollectionRequest, context: Context
-    ) -> pb.UpdateCollectionResponse:
-        """Declares fields and sets default efforts."""
-        if request.HasField("recipe") or request.HasField("index"):
-            raise NotServedError("recipe and index: this version cannot change them in place yet")
-        collection = self._collections.get(request.collection)
-        await run_in(
-            self._pools.write,
-            collection.update,
-            add_fields=read_fields(request.add_fields, "add_fields"),
-            search=read_search(request.search) if request.HasField("search") else None,
-        )
-        named = self._collections.describe(collection)
-        return pb.UpdateCollectionResponse(collection=write_collection(named))
 
     async def UpsertPoints(
         self, request: pb.UpsertPointsRequest, context: Context

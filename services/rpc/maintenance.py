@@ -2,14 +2,16 @@
 
 # ruff: noqa: N802 - methods have the names of the calls
 
+from index.base import Collection
+from index.errors import RecipeError
 from index.types import SearchParameters
 from latentspace.v1 import collection_service_pb2 as pb
 from services.rpc.calls import Context
 from services.rpc.operation import write_operation, write_time
-from services.rpc.shapes import read_search
+from services.rpc.shapes import read_fields, read_index, read_search, write_collection
 from services.runtime.collections import Collections, check_name
 from services.runtime.errors import RequestError
-from services.runtime.operations import Operations, Report
+from services.runtime.operations import Operation, Operations, Report
 from services.runtime.pools import run_in
 from services.runtime.recall import measure_recall
 from services.runtime.search import check_k
@@ -26,6 +28,37 @@ class MaintenanceCalls:
     ) -> None:
         self._collections, self._operations = collections, operations
         self._snapshots = snapshots
+
+    async def UpdateCollection(
+        self, request: pb.UpdateCollectionRequest, context: Context
+    ) -> pb.UpdateCollectionResponse:
+        """Declares fields, sets default effort, or starts changing the recipe."""
+        collection = self._collections.get(request.collection)
+        changed = request.HasField("recipe") or request.HasField("index")
+        recipe = request.recipe if request.HasField("recipe") else collection.info.spec.recipe
+        await run_in(
+            self._collections.pools.write,
+            collection.update,
+            add_fields=read_fields(request.add_fields, "add_fields"),
+            recipe=recipe if changed else None,
+            index=read_index(request.index) if request.HasField("index") else None,
+            search=read_search(request.search) if request.HasField("search") else None,
+        )
+        started = self._change_recipe(collection, recipe) if changed else None
+        return pb.UpdateCollectionResponse(
+            collection=write_collection(self._collections.describe(collection)),
+            operation=write_operation(started) if started else None,
+        )
+
+    def _change_recipe(self, collection: Collection, recipe: str) -> Operation:
+        def work(report: Report) -> dict[str, str]:
+            collection.optimize(False, report)
+            info = collection.info
+            if info.spec.recipe != recipe:
+                raise RecipeError(info.state_reason or f"recipe {recipe!r} was not taken")
+            return {"recipe": info.recipe}
+
+        return self._operations.start("change_recipe", collection.info.name, "points", work)
 
     async def OptimizeCollection(
         self, request: pb.OptimizeCollectionRequest, context: Context

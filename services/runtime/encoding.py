@@ -91,7 +91,6 @@ async def encode(
         OptionError: an option does not fit the model.
         OverloadedError: the model's queue is full.
     """
-    encoder.check_options(options)
     if batcher is None:
         prepared, rows, times = await run_in(pools.prepare, _look_up, encoder, items, options)
     else:
@@ -109,6 +108,7 @@ def _look_up(
 ) -> tuple[list[Prepared | ItemError], list[Rows | Exception], Times]:
     """Both steps in one hop, for models that are faster than a queue."""
     started = time.perf_counter_ns()
+    encoder.check_options(options)
     prepared = encoder.prepare_batch(items, options)
     between = time.perf_counter_ns()
     good = [p for p in prepared if isinstance(p, Prepared)]
@@ -119,11 +119,20 @@ def _look_up(
 async def prepare(
     encoder: Encoder, pools: Pools, items: Sequence[Item], options: EncodeOptions
 ) -> list[Prepared | ItemError]:
-    """CPU work on items in threads, a chunk a hop."""
+    """CPU work on items in threads, a chunk a hop.
+
+    Raises:
+        OptionError
+    """
+
+    def work(chunk: Sequence[Item]) -> list[Prepared | ItemError]:
+        # Checked here: an option may load another compute format first.
+        encoder.check_options(options)
+        return encoder.prepare_batch(chunk, options)
+
     found: list[Prepared | ItemError] = []
     for start in range(0, len(items), PREPARE_CHUNK):
-        chunk = items[start : start + PREPARE_CHUNK]
-        found += await run_in(pools.prepare, encoder.prepare_batch, chunk, options)
+        found += await run_in(pools.prepare, work, items[start : start + PREPARE_CHUNK])
     return found
 
 

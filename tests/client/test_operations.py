@@ -35,10 +35,8 @@ def test_watch_shows_progress_and_ends(ls: Client) -> None:
 
 def test_calls_that_wait(ls: Client) -> None:
     done = ls.optimize("words")
-    assert (done.state, done.result) == (
-        OperationState.SUCCEEDED,
-        {"segments": 1, "bytes_freed": 0},
-    )
+    assert done.state is OperationState.SUCCEEDED
+    assert done.result == {"segments": 1, "bytes_freed": 0}
     started = ls.optimize("words", wait=False)
     assert started.state is OperationState.PENDING
     assert started.wait().state is OperationState.SUCCEEDED

@@ -102,7 +102,7 @@ def test_refuses_queries(collection: Collection) -> None:
         collection.search(SearchRequest(ROWS[:1], filter=Condition("other", Op.EQ, 1)))
     for call in (collection.count, collection.delete):
         with pytest.raises(FilterError):
-            call(Condition("other", Op.EQ, 1))  # type: ignore[operator]
+            call(Condition("other", Op.EQ, 1))
 
 
 def test_search_returns_what_was_asked_for(collection: Collection) -> None:
@@ -163,7 +163,8 @@ def test_scan_goes_on_while_points_are_written(collection: Collection) -> None:
 
 def test_scan_with_a_filter(collection: Collection) -> None:
     fill(collection)
-    found, cursor = [], ""
+    found: list[str] = []
+    cursor = ""
     while True:
         page = collection.scan(cursor, 33, filter=YEARS)
         found += page.points.ids
@@ -236,9 +237,7 @@ def test_blocks_and_their_ids(collection: Collection) -> None:
     assert collection.ids_of(slots) == ids
     assert collection.ids_of(slots[::-1][:5]) == ids[::-1][:5]
     kept = np.delete(ROWS, [0, 150], axis=0)
-    np.testing.assert_allclose(
-        rows, kept / np.linalg.norm(kept, axis=1, keepdims=True), atol=1e-6
-    )
+    np.testing.assert_allclose(rows, kept / np.linalg.norm(kept, axis=1, keepdims=True), atol=1e-6)
     collection.delete(["p7"])
     assert collection.ids_of(slots).count("") == 1
     limited = list(collection.blocks(limit=117))

@@ -62,7 +62,9 @@ class CollectionMachine(RuleBasedStateMachine):
     def upsert(self, count: int, first: int) -> None:
         ids = [f"p{(first + i) % IDS}" for i in range(count)]
         rows = self.random.standard_normal((count, DIM), dtype=np.float32)
-        payloads: list[dict[str, Any]] = [{"year": int(y)} for y in self.random.integers(0, 10, count)]
+        payloads: list[dict[str, Any]] = [
+            {"year": int(y)} for y in self.random.integers(0, 10, count)
+        ]
         encoded = [orjson.dumps(payload) for payload in payloads]
         written = self.collection.upsert(Points(ids, rows, encoded, ["text"] * count))
         assert (written.written, dict(written.rejected)) == (count, {})
@@ -128,13 +130,11 @@ class CollectionMachine(RuleBasedStateMachine):
         assert collection.count() == len(oracle.points)
         assert collection.count(YEAR) == len(oracle.passing(lambda payload: payload["year"] >= 5))
         queries = self.random.standard_normal((3, DIM), dtype=np.float32)
-        for condition in (None, YEAR):
+        for condition, least in ((None, 0), (YEAR, 5)):
+            allowed = oracle.since(least)
             for params, recall in ((SearchParameters(exact=True), 1.0), (EFFORT, self.recall)):
                 request = SearchRequest(queries, 10, condition, params, with_payload=True)
-                hits = collection.search(request)
-                oracle.check_hits(
-                    hits, queries, 10, lambda p, c=condition: c is None or p["year"] >= 5, recall
-                )
+                oracle.check_hits(collection.search(request), queries, 10, allowed, recall)
 
     @invariant()
     def scans(self) -> None:

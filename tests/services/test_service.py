@@ -299,3 +299,15 @@ def test_text_finds_text(client: Client, name: str) -> None:
     client.upsert(name, ids=["a", "b"], texts=["red apple pie", "blue whale song"])
     assert client.search(name, query=[(1.0, text("apple pie"))], k=1)[0].id == "a"
     assert client.search(name, text="whale song", k=1)[0].id == "b"
+
+
+def test_a_recipe_is_changed_in_place(client: Client, filled: str, rows: np.ndarray) -> None:
+    client.optimize(filled)
+    changed = client.update_collection(filled, recipe="hnsw", search={"ef": 200})
+    assert changed.recipe == "hnsw"
+    assert [m.id for m in client.search(filled, vector=rows[9], k=3, params={"exact": True})] == [
+        f"p{i}" for i in np.argsort(-(rows @ rows[9]))[:3]
+    ]
+    client.update_collection(filled, add_fields={"late": "int"})
+    client.update_payload(filled, ids=["p7"], payload={"late": 3})
+    assert client.count(filled, filter={"late": {"gte": 3}}) == 1

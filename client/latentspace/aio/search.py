@@ -105,7 +105,7 @@ class AsyncSearchCalls(AsyncCalls):
         space_id = options.pop("space_id", "")
         frame = search_frame(collection, k, **cast(dict[str, Any], options))
         if vectors is not None or queries is not None:
-            named = {"vectors": vectors, "queries": queries, "texts": texts}
+            named: dict[str, object] = {"vectors": vectors, "queries": queries, "texts": texts}
             named |= {"images": images, "keys": keys, "points": points}
             only_one(name for name, given in named.items() if given is not None)
         items = queries or ()

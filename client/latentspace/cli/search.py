@@ -88,7 +88,7 @@ def _records(result: SearchResult, names: Sequence[str]) -> Iterator[dict[str, A
         for rank, match in enumerate(matches):
             yield {
                 "query": name,
-                "rank": rank,
+                "rank": rank + 1,
                 "id": match.id,
                 "score": match.score,
                 "payload": match.payload,

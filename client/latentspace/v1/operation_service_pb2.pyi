@@ -142,7 +142,7 @@ class Operation(_message.Message):
     id: _builtins.str
     """Its id."""
     kind: _builtins.str
-    """What it does: "optimize", "train", "import", "evaluate", "snapshot", "restore"."""
+    """What it does: "optimize", "change_recipe", "train", "import", "evaluate", "snapshot", "restore"."""
     target: _builtins.str
     """What it works on: a collection or a model."""
     state: Global___OperationState.ValueType

@@ -57,7 +57,8 @@ class SearchServiceServicer:
     """
 
     def Search(self, request, context):
-        """Nearest points of a batch of queries. Queries that fail are listed in `errors`.
+        """Nearest points of a batch of queries. Queries that fail are listed in `errors`. Stored points
+        and vocabulary keys that a query is made of are not among its own hits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

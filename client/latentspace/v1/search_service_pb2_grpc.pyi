@@ -34,7 +34,9 @@ class SearchServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]
-    """Nearest points of a batch of queries. Queries that fail are listed in `errors`."""
+    """Nearest points of a batch of queries. Queries that fail are listed in `errors`. Stored points
+    and vocabulary keys that a query is made of are not among its own hits.
+    """
     Analogy: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.AnalogyRequest, _search_service_pb2.AnalogyResponse]
     """a is to b as c is to what: a batch of questions, answered exactly."""
     Compare: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.CompareRequest, _search_service_pb2.CompareResponse]
@@ -46,7 +48,9 @@ class SearchServiceAsyncStub(SearchServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]  # type: ignore[assignment]
-    """Nearest points of a batch of queries. Queries that fail are listed in `errors`."""
+    """Nearest points of a batch of queries. Queries that fail are listed in `errors`. Stored points
+    and vocabulary keys that a query is made of are not among its own hits.
+    """
     Analogy: _aio.UnaryUnaryMultiCallable[_search_service_pb2.AnalogyRequest, _search_service_pb2.AnalogyResponse]  # type: ignore[assignment]
     """a is to b as c is to what: a batch of questions, answered exactly."""
     Compare: _aio.UnaryUnaryMultiCallable[_search_service_pb2.CompareRequest, _search_service_pb2.CompareResponse]  # type: ignore[assignment]
@@ -61,7 +65,9 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_service_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_service_pb2.SearchResponse, _abc.Awaitable[_search_service_pb2.SearchResponse]]:
-        """Nearest points of a batch of queries. Queries that fail are listed in `errors`."""
+        """Nearest points of a batch of queries. Queries that fail are listed in `errors`. Stored points
+        and vocabulary keys that a query is made of are not among its own hits.
+        """
 
     @_abc_1.abstractmethod
     def Analogy(
