@@ -19,8 +19,7 @@ import numpy as np
 from benchmarks.echo import METHOD
 from benchmarks.timing import latency
 from embedders.vectors import FloatRows
-from latentspace import AsyncClient
-from latentspace.requests.options import SearchParams
+from latentspace import AsyncClient, SearchParams
 from latentspace.v1.search_service_pb2 import SearchRequest
 from latentspace.v1.types_pb2 import VectorBatch
 

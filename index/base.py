@@ -55,6 +55,19 @@ class Collection(ABC):
     def info(self) -> CollectionInfo:
         """The collection as it is now."""
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its name; unlike `info`, this and `spec` cost nothing."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> CollectionSpec:
+        """What its user decided."""
+
+    #: whether writes are refused
+    read_only: bool = False
+
     @abstractmethod
     def upsert(self, points: Points) -> WriteResult:
         """Writes points with `vectors`; a known id is replaced. Bad points fail alone.

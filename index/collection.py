@@ -21,6 +21,7 @@ from index.reading import (
 from index.runtime import CollectionRuntime
 from index.types import (
     CollectionInfo,
+    CollectionSpec,
     FieldType,
     Hits,
     IndexParameters,
@@ -36,6 +37,16 @@ class FaissCollection(Collection):
 
     def __init__(self, runtime: CollectionRuntime) -> None:
         self._runtime = runtime
+
+    @property
+    def name(self) -> str:
+        """See `Collection.name`."""
+        return self._runtime.core.name
+
+    @property
+    def spec(self) -> CollectionSpec:
+        """See `Collection.spec`."""
+        return self._runtime.spec
 
     @property
     def info(self) -> CollectionInfo:

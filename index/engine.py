@@ -94,15 +94,18 @@ class FaissEngine(Engine):
         with self._lock:
             if name not in self._open and name not in self._failed:
                 raise CollectionNotFoundError(name)
-            doomed = self._folder / f"{_UNFINISHED}{uuid.uuid4().hex}"
-            with storage_errors(f"deleting collection {name!r}"):
-                (self._folder / name).rename(doomed)
-                sync(self._folder)
-            self._failed.pop(name, None)
+            # taken until the folder has gone, so that nobody creates it meanwhile
+            self._failed[name] = StorageError(f"collection {name!r} is being deleted")
             self._runtimes.pop(name, None)
             collection = self._open.pop(name, None)
         if collection is not None:
             collection.close()
+        doomed = self._folder / f"{_UNFINISHED}{uuid.uuid4().hex}"
+        with storage_errors(f"deleting collection {name!r}"):
+            (self._folder / name).rename(doomed)
+            sync(self._folder)
+        with self._lock:
+            del self._failed[name]
         shutil.rmtree(doomed, ignore_errors=True)
 
     def snapshot(

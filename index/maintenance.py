@@ -2,9 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import contextmanager
 
 from index.base import ProgressCallback
 from index.core import CollectionCore
@@ -110,7 +111,7 @@ class Maintenance:
         work = self._work
         if work.fold_one() or work.seal_one():
             return True
-        with self._builds:
+        with self._turn():
             return (
                 self.recipe_change.step()
                 or work.compact_one(self._core.options.dead_share)
@@ -148,13 +149,24 @@ class Maintenance:
         self._core.live.freeze()
         while work.seal_one():
             pass
-        with self._builds:
+        with self._turn():
             self.recipe_change.step()
             if full:
                 work.merge_all()
             while work.compact_one(0.0) or work.merge_one() or work.build_one():
                 pass
             work.vacuum(all_pages=True)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """This collection's turn to build; while it waits, filled segments get their files."""
+        while not self._builds.acquire(timeout=_REPORT_SECONDS):
+            self.progress.check(0, 0)
+            self._work.seal_one()
+        try:
+            yield
+        finally:
+            self._builds.release()
 
     def _resume(self) -> None:
         with self._lock:

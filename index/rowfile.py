@@ -37,7 +37,7 @@ def write_rows(path: Path, blocks: Iterable[FloatRows], dim: int) -> int:
     with path.open("wb") as file:
         file.write(_header(_ROWS_MAGIC, 0, dim))
         for block in blocks:
-            file.write(np.ascontiguousarray(block, dtype="<f4").data.cast("B"))
+            file.write(np.ascontiguousarray(block, dtype="<f4").reshape(-1).data)
             count += len(block)
         file.seek(0)
         file.write(_header(_ROWS_MAGIC, count, dim))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
-from index.store_reader import read_meta
+from index.store_reader import is_text, read_meta
 from index.store_schema import connect, storage_errors
 
 _CHUNK = 500
@@ -52,6 +52,7 @@ class StoreWriter:
     def slots_of(self, ids: Sequence[str]) -> dict[str, int]:
         """Slot by id, of those that are stored."""
         found: dict[str, int] = {}
+        ids = ids if is_text("".join(ids)) else [one for one in ids if is_text(one)]
         for start in range(0, len(ids), _CHUNK):
             part = ids[start : start + _CHUNK]
             sql = f"SELECT id, slot FROM points WHERE id IN ({','.join('?' * len(part))})"  # noqa: S608

@@ -63,6 +63,18 @@ class VocabularyCollection(Collection):
         self._rows = np.ascontiguousarray(scaled, dtype=np.float32)
         self._slots = {key: slot for slot, key in enumerate(keys)}
 
+    read_only = True
+
+    @property
+    def name(self) -> str:
+        """See `Collection`."""
+        return self._name
+
+    @property
+    def spec(self) -> CollectionSpec:
+        """See `Collection`."""
+        return self._spec
+
     @property
     def info(self) -> CollectionInfo:
         """See `Collection`."""

@@ -117,7 +117,7 @@ class CollectionServicer(MaintenanceCalls):
         )
         errors: Mapping[int, Exception] = {i: PointNotFoundError(request.ids[i]) for i in missing}
         return pb.GetPointsResponse(
-            points=write_points(points, collection.info.spec.space_id),
+            points=write_points(points, collection.spec.space_id),
             errors=item_errors(errors, "ids"),
         )
 
@@ -138,7 +138,7 @@ class CollectionServicer(MaintenanceCalls):
             with_payload=not request.without_payload,
         )
         return pb.ListPointsResponse(
-            points=write_points(page.points, collection.info.spec.space_id),
+            points=write_points(page.points, collection.spec.space_id),
             next_page_token=page.cursor,
         )
 

@@ -35,7 +35,7 @@ class MaintenanceCalls:
         """Declares fields, sets default effort, or starts changing the recipe."""
         collection = self._collections.get(request.collection)
         changed = request.HasField("recipe") or request.HasField("index")
-        recipe = request.recipe if request.HasField("recipe") else collection.info.spec.recipe
+        recipe = request.recipe if request.HasField("recipe") else collection.spec.recipe
         await run_in(
             self._collections.pools.write,
             collection.update,
@@ -58,14 +58,14 @@ class MaintenanceCalls:
                 raise RecipeError(info.state_reason or f"recipe {recipe!r} was not taken")
             return {"recipe": info.recipe}
 
-        return self._operations.start("change_recipe", collection.info.name, "points", work)
+        return self._operations.start("change_recipe", collection.name, "points", work)
 
     async def OptimizeCollection(
         self, request: pb.OptimizeCollectionRequest, context: Context
     ) -> pb.OptimizeCollectionResponse:
         """Starts merging, compacting and index building."""
         collection = self._collections.get(request.collection)
-        name, full = collection.info.name, request.full
+        name, full = collection.name, request.full
 
         def work(report: Report) -> dict[str, int]:
             before = collection.info.disk_bytes

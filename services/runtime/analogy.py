@@ -78,7 +78,7 @@ async def answer(
     embedded = found.embedded
     return SearchOutcome(
         hits,
-        collection.info.spec.space_id,
+        collection.spec.space_id,
         errors,
         queue_ns=embedded.queue_ns if embedded else 0,
         prepare_ns=embedded.prepare_ns if embedded else 0,

@@ -128,7 +128,7 @@ class Collections:
 
     async def embed(
         self,
-        info: CollectionInfo,
+        collection: Collection,
         field: str,
         items: Sequence[Item],
         options: EncodeOptions,
@@ -140,17 +140,18 @@ class Collections:
             RequestError: the collection has no model.
             SpaceMismatchError: its model makes another space now.
         """
-        if not info.spec.model:
+        if not collection.spec.model:
             raise RequestError(
-                field, f"collection {info.name!r} has no model; give vectors instead of raw inputs"
+                field,
+                f"collection {collection.name!r} has no model; give vectors instead of raw inputs",
             )
-        model = self.models.get(info.spec.model)
+        model = self.models.get(collection.spec.model)
         encoder = model.ready()
-        if not options.dimensions and info.spec.dim < encoder.info.dim:
-            options = replace(options, dimensions=info.spec.dim)
+        if not options.dimensions and collection.spec.dim < encoder.info.dim:
+            options = replace(options, dimensions=collection.spec.dim)
         space = encoder.info.space(options.dimensions)
-        if space != info.spec.space_id:
-            raise SpaceMismatchError(field, space, info.spec.space_id)
+        if space != collection.spec.space_id:
+            raise SpaceMismatchError(field, space, collection.spec.space_id)
         return await encode(encoder, model.batcher, self.pools, items, options, deadline)
 
     def _complete(self, spec: CollectionSpec) -> CollectionSpec:

@@ -7,7 +7,7 @@ import numpy as np
 
 from embedders.base import EncodeOptions, Item
 from index.base import Collection
-from index.types import CollectionInfo, Points
+from index.types import Points
 from services.runtime.collections import Collections
 from services.runtime.encoding import EmbedResult
 from services.runtime.errors import RequestError, SpaceMismatchError, WorkError
@@ -47,26 +47,24 @@ async def upsert(
     Raises:
         RequestError, SpaceMismatchError, ReadOnlyError, StorageError
     """
-    info = collection.info
     check_columns(writes)
     if writes.vectors is not None:
-        check_rows("points.vectors", info, writes.vectors)
+        check_rows("points.vectors", collection, writes.vectors)
         modalities = ["vector"] * len(writes.ids)
         points = Points(writes.ids, writes.vectors.rows, writes.payloads or None, modalities)
         result = await run_in(collections.pools.write, collection.upsert, points)
         return WriteOutcome(result.written, result.version, result.rejected)
-    return await _upsert_items(collections, collection, info, writes, deadline)
+    return await _upsert_items(collections, collection, writes, deadline)
 
 
 async def _upsert_items(
     collections: Collections,
     collection: Collection,
-    info: CollectionInfo,
     writes: PointWrites,
     deadline: float | None,
 ) -> WriteOutcome:
     embedded = await collections.embed(
-        info, "points.inputs", writes.items, writes.options, deadline
+        collection, "points.inputs", writes.items, writes.options, deadline
     )
     errors = dict(embedded.errors)
     rows, places = one_row_each(embedded, len(writes.items), errors)
@@ -77,7 +75,7 @@ async def _upsert_items(
         [writes.items[i].modality for i in places],
     )
     if not places:
-        return WriteOutcome(0, info.version, errors, embedded)
+        return WriteOutcome(0, collection.info.version, errors, embedded)
     result = await run_in(collections.pools.write, collection.upsert, points)
     errors.update({places[i]: error for i, error in result.rejected.items()})
     return WriteOutcome(result.written, result.version, errors, embedded)
@@ -121,17 +119,17 @@ def check_columns(writes: PointWrites) -> None:
         )
 
 
-def check_rows(field_name: str, info: CollectionInfo, vectors: VectorRows) -> None:
+def check_rows(field_name: str, collection: Collection, vectors: VectorRows) -> None:
     """Refuses rows of another dimension or space.
 
     Raises:
         RequestError, SpaceMismatchError
     """
-    spec, dim = info.spec, vectors.rows.shape[1]
+    spec, dim = collection.spec, vectors.rows.shape[1]
     if dim != spec.dim:
         raise RequestError(
             f"{field_name}.dim",
-            f"vectors have {dim} dimensions, collection {info.name!r} has {spec.dim}",
+            f"vectors have {dim} dimensions, collection {collection.name!r} has {spec.dim}",
         )
     if vectors.space_id and vectors.space_id != spec.space_id:
         raise SpaceMismatchError(f"{field_name}.space_id", vectors.space_id, spec.space_id)

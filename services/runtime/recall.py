@@ -69,7 +69,7 @@ def sample(collection: Collection, count: int, seed: int) -> tuple[list[str], Fl
         rows.append(np.array(block[mine]))
         start += len(block)
     if not rows:
-        return [], np.empty((0, collection.info.spec.dim), np.float32)
+        return [], np.empty((0, collection.spec.dim), np.float32)
     return collection.ids_of(np.concatenate(slots)), np.concatenate(rows)
 
 

@@ -9,7 +9,6 @@ from embedders.base import EncodeOptions, Item
 from embedders.vectors import FloatRows
 from index.base import Collection
 from index.errors import PointNotFoundError
-from index.types import CollectionInfo
 from services.runtime.collections import Collections
 from services.runtime.encoding import EmbedResult
 from services.runtime.errors import RequestError, SpaceMismatchError
@@ -46,34 +45,33 @@ async def resolve(
     deadline: float | None = None,
 ) -> Resolved:
     """Vectors of all inputs in the space of a collection; inputs that fail are in `errors`."""
-    info = collection.info
     distinct: dict[Hashable, Input] = {identity(value): value for value in inputs}
     place = {key: i for i, key in enumerate(distinct)}
-    found = Resolved(np.zeros((len(distinct), info.spec.dim), np.float32), place)
+    found = Resolved(np.zeros((len(distinct), collection.spec.dim), np.float32), place)
     items = {k: v for k, v in distinct.items() if isinstance(v, Item)}
     if items:
-        await _embed(collections, info, items, options, deadline, found)
+        await _embed(collections, collection, items, options, deadline, found)
     for key, value in distinct.items():
         if isinstance(value, VectorInput):
-            _take_vector(info, key, value, found)
+            _take_vector(collection, key, value, found)
     points = {k: v for k, v in distinct.items() if isinstance(v, PointInput)}
     for name in sorted({p.collection for p in points.values()}):
         source = collections.get(name) if name else collection
         wanted = {k: p.id for k, p in points.items() if p.collection == name}
-        await _read_points(collections, info, source, wanted, found)
+        await _read_points(collections, collection, source, wanted, found)
     return found
 
 
 async def _embed(
     collections: Collections,
-    info: CollectionInfo,
+    collection: Collection,
     items: dict[Hashable, Item],
     options: EncodeOptions,
     deadline: float | None,
     found: Resolved,
 ) -> None:
     keys = list(items)
-    result = await collections.embed(info, "queries", list(items.values()), options, deadline)
+    result = await collections.embed(collection, "queries", list(items.values()), options, deadline)
     errors = dict(result.errors)
     rows, places = one_row_each(result, len(keys), errors)
     found.rows[[found.place[keys[i]] for i in places]] = result.rows[rows]
@@ -81,14 +79,16 @@ async def _embed(
     found.embedded = result
 
 
-def _take_vector(info: CollectionInfo, key: Hashable, value: VectorInput, found: Resolved) -> None:
-    if value.space_id and value.space_id != info.spec.space_id:
-        found.errors[key] = SpaceMismatchError("vector", value.space_id, info.spec.space_id)
-    elif value.values.shape != (info.spec.dim,):
+def _take_vector(
+    collection: Collection, key: Hashable, value: VectorInput, found: Resolved
+) -> None:
+    if value.space_id and value.space_id != collection.spec.space_id:
+        found.errors[key] = SpaceMismatchError("vector", value.space_id, collection.spec.space_id)
+    elif value.values.shape != (collection.spec.dim,):
         found.errors[key] = RequestError(
             "vector",
             f"the vector has {value.values.size} dimensions,"
-            f" collection {info.name!r} has {info.spec.dim}",
+            f" collection {collection.name!r} has {collection.spec.dim}",
         )
     elif not np.isfinite(value.values).all():
         found.errors[key] = RequestError("vector", "the vector has NaN or infinite numbers")
@@ -98,14 +98,14 @@ def _take_vector(info: CollectionInfo, key: Hashable, value: VectorInput, found:
 
 async def _read_points(
     collections: Collections,
-    info: CollectionInfo,
+    collection: Collection,
     source: Collection,
     wanted: dict[Hashable, str],
     found: Resolved,
 ) -> None:
-    spec = source.info.spec
-    if spec.space_id != info.spec.space_id or spec.dim != info.spec.dim:
-        error = SpaceMismatchError("point", spec.space_id, info.spec.space_id)
+    spec = source.spec
+    if spec.space_id != collection.spec.space_id or spec.dim != collection.spec.dim:
+        error = SpaceMismatchError("point", spec.space_id, collection.spec.space_id)
         found.errors.update(dict.fromkeys(wanted, error))
         return
     ids = list(dict.fromkeys(wanted.values()))

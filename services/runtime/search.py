@@ -61,7 +61,7 @@ class Searcher:
         """
         if not len(vectors.rows):
             raise RequestError("vectors", "give at least one query")
-        check_rows("vectors", collection.info, vectors)
+        check_rows("vectors", collection, vectors)
         errors = bad_rows(collection, vectors.rows)
         return await self._search(collection, vectors.rows, wanted, {}, errors, offset, deadline)
 
@@ -109,7 +109,7 @@ class Searcher:
         deadline: float | None,
     ) -> SearchOutcome:
         check_k(wanted.k, offset)
-        space = collection.info.spec.space_id
+        space = collection.spec.space_id
         good = [i for i in range(len(rows)) if i not in errors]
         if not good:
             return SearchOutcome(no_hits(len(rows)), space, errors)
@@ -177,7 +177,7 @@ def bad_rows(collection: Collection, rows: FloatRows) -> dict[int, Exception]:
     errors: dict[int, Exception] = {}
     for i in np.flatnonzero(~np.isfinite(rows).all(axis=1)):
         errors[int(i)] = RequestError(f"vectors[{i}]", "the vector has NaN or infinite numbers")
-    if collection.info.spec.metric.normalizes:
+    if collection.spec.metric.normalizes:
         for i in np.flatnonzero(~rows.any(axis=1)):
             errors[int(i)] = RequestError(
                 f"vectors[{i}]", "a zero vector has no direction, so no cosine"
@@ -187,13 +187,12 @@ def bad_rows(collection: Collection, rows: FloatRows) -> dict[int, Exception]:
 
 def own_ids(collection: Collection, query: Query) -> set[str]:
     """Ids of the searched collection that the query itself is made of."""
-    info = collection.info
     ids = set()
     for part in query.inputs:
         value = part.input
-        if isinstance(value, PointInput) and value.collection in ("", info.name):
+        if isinstance(value, PointInput) and value.collection in ("", collection.name):
             ids.add(value.id)
-        elif isinstance(value, Item) and value.modality is Modality.KEY and info.read_only:
+        elif isinstance(value, Item) and value.modality is Modality.KEY and collection.read_only:
             ids.add(str(value.value))
     return ids
 

@@ -83,7 +83,7 @@ def search_batcher(collection: Collection, pools: Pools) -> SearchBatcher:
         assert searched is not None, "every caller holds its collection"
         return list(await run_in(pools.search, search_together, searched, batch))
 
-    return Batcher(f"collection {collection.info.name!r}", work, LIMITS)
+    return Batcher(f"collection {collection.name!r}", work, LIMITS)
 
 
 def search_together(collection: Collection, batch: Sequence[SearchRequest]) -> list[Hits]:

@@ -42,7 +42,7 @@ def google(keys: set[str], count: int) -> list[list[str]]:
 
 
 def test_three_models_are_ready(ls: Client) -> None:
-    found = {m.id: (m.family, m.state.value) for m in ls.models()}
+    found = {m.id: (m.family, str(m.state)) for m in ls.models()}
     assert found == {
         "words": ("word2vec", "ready"),
         "sentences": ("sentence", "ready"),
@@ -98,7 +98,7 @@ def test_sentences_are_found_by_meaning(ls: Client) -> None:
 
 
 def test_the_command_line_answers_in_json(embedded: LocalServer) -> None:
-    program = Path(sys.executable).with_name("latentspace")
+    program = str(Path(sys.executable).with_name("latentspace"))
     command = [program, "--server", embedded.address, "analogy", "words", "king", "woman"]
     done = subprocess.run(
         [*command, "--minus", "man", "-k", "3", "--json"],

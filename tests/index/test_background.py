@@ -277,7 +277,7 @@ def test_readers_writers_and_background_work_together(engine: FaissEngine) -> No
     for thread in threads:
         thread.start()
     for _ in range(3):
-        time.sleep(0.7)
+        time.sleep(0.4)
         collection.optimize(full=True)
     stop.set()
     for thread in threads:

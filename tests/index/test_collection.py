@@ -260,3 +260,26 @@ def test_metrics_equal_their_definitions(engine: FaissEngine, metric: Metric) ->
     assert list(hits.points.ids) == [f"p{i}" for i in order.reshape(-1)]
     expected = np.take_along_axis(scores, order, axis=1).reshape(-1)
     np.testing.assert_allclose(hits.scores, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_ids_of_any_characters(collection: Collection) -> None:
+    ids = ["a\0b", "a\0c", "a", "'; DROP TABLE points; --", "\n", "ä", "a\u0308", "😀"]
+    collection.upsert(Points(ids, ROWS[: len(ids)]))
+    assert list(collection.get(ids)[0].ids) == ids
+    assert collection.delete(["a\0b", "\ud800", "none"]).written == 1
+    assert list(collection.scan().points.ids) == ids[1:]
+    result = collection.update_payload(["\ud800", "ä"], b'{"x": 1}')
+    assert (result.written, list(result.rejected)) == (1, [0])
+
+
+def test_no_queries_have_no_hits(collection: Collection) -> None:
+    fill(collection)
+    hits = collection.search(SearchRequest(np.empty((0, DIM), np.float32), 5))
+    assert (len(hits.points), hits.counts.tolist()) == (0, [])
+
+
+def test_asking_for_more_than_there_is(collection: Collection) -> None:
+    fill(collection)
+    hits = collection.search(SearchRequest(ROWS[:2], 1000, with_payload=True))
+    assert hits.counts.tolist() == [300, 300]
+    assert sorted(hits.points.ids[:300]) == sorted(f"p{i}" for i in range(300))

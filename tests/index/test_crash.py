@@ -16,7 +16,7 @@ from index.engine import FaissEngine
 from index.types import Points, SearchParameters
 from tests.index.crash_writer import DIM, OPTIONS, THREADS, vector
 
-ROUNDS = 40 if os.environ.get("LATENTSPACE_LONG") else 3
+ROUNDS = 40 if os.environ.get("LATENTSPACE_LONG") else 2
 Truth = dict[str, tuple[Any, int]]
 
 

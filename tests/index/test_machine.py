@@ -168,7 +168,7 @@ def test_random_lives_equal_the_oracle(
     run_machine(
         machine,
         settings=settings(
-            max_examples=3,
+            max_examples=2,
             stateful_step_count=14,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -1,4 +1,4 @@
-"""The small parts under a collection: packed ids, row and key files, manifests, columns of marks."""
+"""The small parts under a collection: packed ids, row and key files, manifests."""
 
 from pathlib import Path
 

@@ -3,6 +3,7 @@
 import inspect
 import logging
 from types import ModuleType
+from typing import Any
 
 import grpc
 import pytest
@@ -20,8 +21,10 @@ OURS = {*ROOTS, runtime.WorkError}
 
 
 def classes(module: ModuleType) -> list[type[Exception]]:
-    found = [cls for _, cls in inspect.getmembers(module, inspect.isclass)]
-    return [cls for cls in found if cls.__module__ == module.__name__]
+    found: list[tuple[str, Any]] = inspect.getmembers(module, inspect.isclass)
+    mine = [cls for _, cls in found if cls.__module__ == module.__name__]
+    assert all(issubclass(cls, Exception) for cls in mine)
+    return mine
 
 
 @pytest.mark.parametrize("module", [embedding, storage, runtime])

@@ -10,7 +10,7 @@ from latentspace.requests.options import EmbedOptions, embed_options
 from latentspace.v1 import embedding_service_pb2, types_pb2
 
 # Small enough that a slow model answers a part within its deadline with others queued before
-# it, large enough that the round trip does not show (README, "Sizes").
+# it, large enough that the round trip does not show.
 MAX_ITEMS = 256
 
 
