@@ -65,6 +65,7 @@ def scale_rows(rows: FloatRows, spec: CollectionSpec, rejected: Rejected) -> Flo
     if not spec.metric.normalizes:
         return rows
     if len(unsure):
+        # float32 squares overflow or vanish there, so these rows are scaled by their largest number
         largest = np.abs(rows[unsure]).max(axis=1, keepdims=True)
         rows, norms = rows.copy(), norms.copy()
         usable = np.isfinite(largest) & (largest > 0)

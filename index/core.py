@@ -34,6 +34,7 @@ class CollectionCore:
             index is built, and never by searches or writes.
         wake: tells the background thread that there may be work.
         unfolded_rows: rows written since the store's log was folded.
+        manifest_is_old: the manifest on disk is right, but not of the segments as they are.
         damaged: by segment id, why its index is being built again.
         trouble: why background work failed last, "" if it did not.
         note: what a user should know of a change of recipe.
@@ -57,6 +58,7 @@ class CollectionCore:
         self.wake: Callable[[], None] = lambda: None
         self.structure = threading.RLock()
         self.unfolded_rows = 0
+        self.manifest_is_old = False
         self.damaged: dict[int, str] = {}
         self.trouble = self.note = ""
 
@@ -86,6 +88,7 @@ class CollectionCore:
             OSError: the manifest could not be written; the next one will tell.
         """
         with self.structure:
+            # a field may have been declared while the segment was made
             if part is not None and part.columns.fields != dict(self.spec.fields):
                 part = self.files.with_columns(self.live.take_id(), part, self.spec.fields)
             part = self.live.swap(gone, part)
@@ -108,8 +111,10 @@ class CollectionCore:
                 next_segment=self.live.take_id(),
                 segments=segments,
             )
+            # until it is on disk, the files of the one before must stay
+            self.manifest_is_old = True
             save_manifest(self.folder, fresh)
-            self.manifest = fresh
+            self.manifest, self.manifest_is_old = fresh, False
             kept = {file.name for entry in segments for file in entry.files.values()}
             listed = [file.name for entry in before.segments for file in entry.files.values()]
             self.files.remove([name for name in listed if name not in kept])
@@ -134,7 +139,7 @@ class CollectionCore:
     def _publish(self, changes: Sequence[Change], version: int) -> None:
         self.live.publish(changes, version)
         self.unfolded_rows += sum(len(change.slots) for change in changes)
-        full = self.live.growing_rows >= self.options.seal_rows
+        full = self.options.is_full(self.live.growing_rows, self.spec.dim)
         if full:
             self.live.freeze()
         if full or self.log_is_long or any(len(change.dead) for change in changes):

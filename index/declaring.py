@@ -42,6 +42,7 @@ def declare_fields(core: CollectionCore, add_fields: Mapping[str, FieldType]) ->
             for part in core.view.parts:
                 if part.id != core.live.growing_id:
                     _add_fields(core, part, fresh)
+            # payloads that changed after they were read above
             core.live.patch_again()
         finally:
             core.live.drop_patches()

@@ -37,6 +37,7 @@ def replace_file(path: Path, data: bytes) -> None:
     """Puts new contents in the place of a file, at once and for good."""
     fresh = path.with_name(f"{path.name}.new")
     write_file(fresh, lambda target: target.write_bytes(data))
+    # the rename is atomic; only the folder's sync makes it last
     fresh.rename(path)
     sync(path.parent)
 

@@ -51,6 +51,7 @@ class GrowingSegment:
         self._slots[start:end] = slots
         self._codes[start:end] = points.codes
         self._ids.extend(points.ids)
+        # before the part is replaced: who reads the new part finds all its rows in the columns
         self.part.columns.append(points.objects, [MODALITIES[code] for code in points.codes])
         alive = self.part.alive
         self.part = replace(

@@ -100,6 +100,7 @@ def recall_of(part: Part, spec: CollectionSpec, check: Callable[[int, int], None
         return 1.0
     check(0, 1)
     random = np.random.default_rng(0)
+    # ascending, since the rows are memory-mapped
     rows = part.rows[np.sort(random.choice(len(part), min(_SAMPLE, len(part)), replace=False))]
     noise = random.standard_normal(rows.shape, dtype=np.float32)
     scale = 0.5 * np.linalg.norm(rows, axis=1, keepdims=True) / np.sqrt(spec.dim)

@@ -92,6 +92,7 @@ class LiveSegments:
         as they were when it was made; it holds their rows that were alive then.
         """
         with self._lock:
+            # what died while the files were written is known to the segments of now alone
             now = {other.id: other for other in self._sealed.parts}
             if part is not None:
                 part = _buried(gone, [now[other.id] for other in gone], part)
@@ -138,6 +139,7 @@ class LiveSegments:
             if self._keeping:
                 self._patches.append(change.patch)
 
+    # slots only grow, so the growing segment's first slot parts its rows from all others
     def _bury(self, slots: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         part = self._growing.part
         young = slots >= part.slots[0] if len(part) else np.zeros(len(slots), dtype=np.bool_)

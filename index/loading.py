@@ -1,6 +1,9 @@
 """Opening a collection's folder: the store, the segments, and the rows no segment has yet."""
 
 import logging
+import shutil
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -9,6 +12,7 @@ from index.accept import Accepted
 from index.change import Change
 from index.columns import Columns
 from index.core import CollectionCore
+from index.errors import StorageError
 from index.live import LiveSegments
 from index.manifest import MANIFEST_FILE, Manifest, load_manifest
 from index.opening import Opening
@@ -22,6 +26,7 @@ from index.store_writer import StoreWriter
 log = logging.getLogger(__name__)
 
 SEGMENTS_FOLDER = "segments"
+UNFINISHED_SNAPSHOT = ".snapshot-"
 
 
 def open_core(name: str, folder: Path, options: EngineOptions) -> CollectionCore:
@@ -30,37 +35,61 @@ def open_core(name: str, folder: Path, options: EngineOptions) -> CollectionCore
     Raises:
         StorageError
     """
-    with storage_errors(f"opening collection {name!r}"):
-        (folder / SEGMENTS_FOLDER).mkdir(exist_ok=True)
+    with storage_errors(f"opening collection {name!r}"), ExitStack() as stack:
+        _clear(folder)
         store = StoreWriter(folder / STORE_FILE)
+        stack.callback(store.close)
         reader = StoreReader(folder / STORE_FILE)
+        stack.callback(reader.close)
         files = SegmentFiles(folder / SEGMENTS_FOLDER, reader, reader.spec.dim)
-        uuid = str(reader.meta("uuid"))
-        manifest = load_manifest(folder, uuid)
-        had_one = (folder / MANIFEST_FILE).exists()
-        opening, live = _segments(files, reader, manifest, store.version, options)
-        reason = "" if manifest or not had_one else "the manifest is damaged"
-        if live.view.live != reader.count():
-            reason = f"segments hold {live.view.live} points, the store {reader.count()}"
-            opening, live = _segments(files, reader, None, store.version, options)
-        core = CollectionCore(
-            name, folder, options, reader.spec, reader, files,
-            manifest or Manifest(store=uuid), live, store,
-        )  # fmt: skip
-        core.damaged.update(opening.damaged)
-        if reason:
-            log.warning("collection %s: %s; all segments are made again", name, reason)
-            core.damaged.update({part.id: reason for part in core.frozen()})
-        if opening.changed or reason:
-            core.save_manifest()
-        files.remove(files.strays(core.manifest.segments))
+        try:
+            core = _load(name, folder, options, store, reader, files)
+        except (ValueError, LookupError, TypeError) as error:
+            # SQLite has no checksums: a damaged page may show as a value that cannot be
+            raise StorageError(f"collection {name!r}: the store is damaged: {error}") from error
+        stack.pop_all()
         return core
+
+
+def _clear(folder: Path) -> None:
+    (folder / SEGMENTS_FOLDER).mkdir(exist_ok=True)
+    for left in folder.glob(f"{UNFINISHED_SNAPSHOT}*"):
+        shutil.rmtree(left)
+
+
+def _load(
+    name: str,
+    folder: Path,
+    options: EngineOptions,
+    store: StoreWriter,
+    reader: StoreReader,
+    files: SegmentFiles,
+) -> CollectionCore:
+    uuid = str(reader.meta("uuid"))
+    manifest = load_manifest(folder, uuid)
+    lost = manifest is None and (folder / MANIFEST_FILE).exists()
+    manifest = manifest or Manifest(store=uuid)
+    opening, live = _segments(files, reader, manifest, store.version, options)
+    reason = "the manifest is damaged" if lost else ""
+    if live.view.live != reader.count():
+        reason = f"segments hold {live.view.live} points, the store {reader.count()}"
+        nothing = replace(manifest, segments=())
+        opening, live = _segments(files, reader, nothing, store.version, options)
+    core = CollectionCore(name, folder, options, reader.spec, reader, files, manifest, live, store)
+    core.damaged.update(opening.damaged)
+    if reason:
+        log.warning("collection %s: %s; all segments are made again", name, reason)
+        core.damaged.update({part.id: reason for part in core.frozen()})
+    core.manifest_is_old = opening.changed or bool(reason)
+    entries = [part.entry for part in core.sealed() if part.entry is not None]
+    files.remove(files.strays([*manifest.segments, *entries]))
+    return core
 
 
 def _segments(
     files: SegmentFiles,
     reader: StoreReader,
-    manifest: Manifest | None,
+    manifest: Manifest,
     version: int,
     options: EngineOptions,
 ) -> tuple[Opening, LiveSegments]:
@@ -74,6 +103,6 @@ def _segments(
         objects = [orjson.loads(payload) if fields else {} for payload in block.payloads]
         points = Accepted(block.ids, block.codes.tolist(), block.payloads, objects, block.rows)
         live.publish([Change(slots=block.slots, added=points)], version)
-        if live.growing_rows >= options.seal_rows:
+        if options.is_full(live.growing_rows, reader.spec.dim):
             live.freeze()
     return opening, live

@@ -27,9 +27,11 @@ class FolderLock:
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            # only its holder writes the file, so what it says is the holder's pid
             holder = os.pread(self._handle, 32, 0)
             os.close(self._handle)
             raise LockedError(str(folder), int(holder or b"0")) from error
+        # the pid of a process that died may be there still
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, str(os.getpid()).encode(), 0)
 

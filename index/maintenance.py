@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from index.base import ProgressCallback
 from index.core import CollectionCore
-from index.errors import RecipeError, StorageError
+from index.errors import StorageError, VectorIndexError
 from index.progress import Cancelled, Progress
 from index.recipe_change import RecipeChange
 from index.work import BackgroundWork
@@ -17,8 +17,6 @@ from index.work import BackgroundWork
 log = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 0.1
-# what a full disk, a lost file or FAISS (RuntimeError) may raise; all are tried again later
-_TROUBLE = (OSError, StorageError, RecipeError, RuntimeError, MemoryError)
 
 
 class Maintenance:
@@ -60,6 +58,7 @@ class Maintenance:
             if self._closing:
                 raise StorageError(f"collection {self._core.name!r} is closed")
             self._requests.append((full, future))
+            # a build that the merge would throw away is not worth waiting for
             if full and not self._serving:
                 self.progress.stop()
         self.wake()
@@ -97,8 +96,8 @@ class Maintenance:
             except Cancelled:
                 self._resume()
                 self._wake.set()
-            except _TROUBLE as error:
-                log.warning("collection %s: background work: %s", self._core.name, error)
+            except Exception as error:
+                log.warning("collection %s: background work", self._core.name, exc_info=error)
                 self._core.trouble = f"background work failed and is tried again: {error}"
                 timeout = self._core.options.retry_seconds
 
@@ -109,7 +108,7 @@ class Maintenance:
 
     def _piece(self) -> bool:
         work = self._work
-        if work.fold_one() or work.seal_one():
+        if work.fold_one() or work.save_one() or work.seal_one():
             return True
         with self._turn():
             return (
@@ -137,8 +136,8 @@ class Maintenance:
         except Cancelled as error:
             future.set_exception(StorageError(f"optimising was stopped at {error}"))
             raise
-        except _TROUBLE as error:
-            future.set_exception(error)
+        except Exception as error:
+            future.set_exception(_as_ours(error))
             raise
         finally:
             self._serving = False
@@ -153,7 +152,8 @@ class Maintenance:
             self.recipe_change.step()
             if full:
                 work.merge_all()
-            while work.compact_one(0.0) or work.merge_one() or work.build_one():
+            work.compact_all()
+            while work.merge_one() or work.build_one():
                 pass
             work.vacuum(all_pages=True)
 
@@ -182,3 +182,9 @@ class Maintenance:
                 raise
             return False
         return True
+
+
+def _as_ours(error: Exception) -> Exception:
+    if isinstance(error, VectorIndexError):
+        return error
+    return StorageError(f"background work failed: {error}")

@@ -31,17 +31,14 @@ class Opening:
         changed: the manifest does not describe `parts` any more.
     """
 
-    def __init__(
-        self, files: SegmentFiles, manifest: Manifest | None, spec: CollectionSpec
-    ) -> None:
+    def __init__(self, files: SegmentFiles, manifest: Manifest, spec: CollectionSpec) -> None:
         self._files, self._spec = files, spec
         self.parts: list[Part] = []
         self.damaged: dict[int, str] = {}
         self.changed = False
-        self.next_segment = manifest.next_segment if manifest else 1
-        entries = manifest.segments if manifest else ()
-        intact = _check_all(files, entries)
-        for entry in entries:
+        self.next_segment = manifest.next_segment
+        intact = _check_all(files, manifest.segments)
+        for entry in manifest.segments:
             self._open(entry, [role for role, file in entry.files.items() if not intact[file.name]])
 
     @property

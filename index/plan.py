@@ -4,17 +4,17 @@
     scores, positions, plan = search_segment(segment, total, queries, k, metric, params)
 
 and merges. `selection` says which rows may be returned, tombstones and filter alike; None means
-all of them. A selection is answered in one of four ways:
+all of them. A selection is served in one of these ways:
 
-| method | what is done | chosen where |
-|---|---|---|
-| exact | the selected rows are scored | that costs less than the others |
-| graph, lists | the index is searched, skipping what is not selected, with widened effort | the \
-rows around the query are mostly selected |
-| scan | selected rows are scored from the nearest coarse lists outwards | else |
+- exact: the selected rows are scored, where that costs least;
+- graph or lists: the index is searched with more effort and skips what is not selected, where
+  the rows around the query are mostly selected, or some of them everywhere;
+- else, among the selected rows alone: walk (seeds from the nearest coarse lists, then along the
+  graph's links between selected rows), lists (those nearest that hold selected rows), or scan
+  (coarse lists, where the index offers neither).
 
-Which rows around a query are selected is asked of the coarse lists, query by query, so a filter
-that goes with the vectors (all of one topic) is noticed, whether the query lies in it or not.
+Coarse lists tell what is selected around each query, so a filter that goes with the vectors (all
+of one topic) is noticed, whether the query lies in it or not.
 """
 
 import time
@@ -28,21 +28,25 @@ from embedders.vectors import FloatRows
 from index.exact import Positions, Scores, search_exact
 from index.lists import CoarseLists
 from index.recipes.base import SegmentIndex
-from index.scan import local_share, scan_lists
+from index.scan import Listed, listed, scan_lists, shares_around
 from index.selection import Selection
 from index.types import Metric, SearchParameters, SegmentPlan
+from index.walk import walk_all
 
 Result = tuple[Scores, Positions, SegmentPlan]
 
 # microseconds at 384 numbers a row: to fetch a selected row, to score it for one query of many,
-# and one query's scan; the last two grow with the dimension, the first as well
-_FETCH_US, _SCORE_US, _SCAN_US = 0.2, 0.006, 650.0
-# rows a scan scores for each query: more where fewer of many rows are selected
-_SCAN_ROWS = 2500
-# the share of selected rows around a query from which the index is searched, and on how many
-# lists it is judged
-_DENSE = 0.4
+# and to serve one query by the other ways, which besides has a cost of its own at any dimension
+_FETCH_US, _SCORE_US, _OTHER_US, _CALL_US = 0.3, 0.012, 500.0, 300.0
+# rows scored for each query where there is no graph and lists cannot be chosen
+_SCAN_ROWS = 5000
+# the index serves a query if of the rows in the nearest lists so many are selected, or if they
+# are spread evenly: no list has less than this part of the share of all, or than this share
 _AROUND_LISTS = 8
+_DENSE, _EVEN, _LEAST = 0.7, 0.4, 0.06
+# then with so much more effort; with so many more lists, where they are chosen; with so many
+# more rows kept, on a walk
+_WIDER, _PROBES, _WALK = 1.5, 2.0, 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class _Search:
 
     def run(self) -> Result:
         index, chosen = self.segment.index, self.segment.selection
-        if index is None or self.effort.exact:
+        if index is None or self.effort.exact or self.segment.count == 0:
             return self._exact()
         if chosen is None or chosen.count == len(self.segment.rows):
             return self._indexed(index, None, self.effort)
@@ -147,43 +151,62 @@ class _Search:
 
     def _filtered(self, index: SegmentIndex, lists: CoarseLists, chosen: Selection) -> Result:
         nearness = lists.nearness(self.queries)
-        mask = chosen.mask()
-        around = np.array([local_share(lists, one, mask, _AROUND_LISTS) for one in nearness])
-        dense = around >= _DENSE if index.filters else np.zeros(len(around), dtype=np.bool_)
-        if dense.all():
-            return self._indexed(index, mask, widened(self.effort, float(around.min())))
+        whole = self._served_whole(index, lists, nearness, chosen.mask())
+        if whole.all():
+            return self._indexed(index, chosen.mask(), widened(self.effort))
         scores = np.empty((len(self.queries), self.k), dtype=np.float32)
         positions = np.empty(scores.shape, dtype=np.int64)
-        plan = SegmentPlan(self.segment.id, "scan", chosen.count)
-        if dense.any():
-            part = replace(self, queries=self.queries[dense])
-            effort = widened(self.effort, float(around[dense].min()))
-            scores[dense], positions[dense], plan = part._indexed(index, mask, effort)
-        sparse = ~dense
-        scores[sparse], positions[sparse] = scan_lists(
-            self.segment.rows,
-            lists,
-            self.queries[sparse],
-            nearness[sparse],
-            self.k,
-            chosen,
-            _SCAN_ROWS,
-        )
+        rest = ~whole
+        part = replace(self, queries=self.queries[rest])
+        scores[rest], positions[rest], plan = part._selected(index, lists, nearness[rest], chosen)
+        if whole.any():
+            part = replace(self, queries=self.queries[whole])
+            effort = widened(self.effort)
+            scores[whole], positions[whole], _ = part._indexed(index, chosen.mask(), effort)
         return scores, positions, plan
+
+    def _served_whole(
+        self,
+        index: SegmentIndex,
+        lists: CoarseLists,
+        nearness: FloatRows,
+        mask: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Which queries the index can serve by skipping what is not selected."""
+        if not index.filters:
+            return np.zeros(len(nearness), dtype=np.bool_)
+        around = [shares_around(lists, one, mask, _AROUND_LISTS) for one in nearness]
+        return np.array(
+            [share >= _DENSE or least >= max(_EVEN * share, _LEAST) for share, least in around]
+        )
+
+    def _selected(
+        self, index: SegmentIndex, lists: CoarseLists, nearness: FloatRows, chosen: Selection
+    ) -> Result:
+        """Looks among the selected rows alone."""
+        rows, queries, k = self.segment.rows, self.queries, self.k
+        plan = SegmentPlan(self.segment.id, "scan", chosen.count)
+        if index.method == "lists" and index.filters:
+            probes = ceil(_PROBES * self.effort.nprobe)
+            source = Listed(lists, chosen)
+            lists_of = np.array([source.ranked(one)[:probes] for one in nearness], dtype=np.int64)
+            found = index.search_lists(queries, k, self.effort, chosen.mask(), lists_of)
+            return *found, replace(plan, method="lists", nprobe=lists_of.shape[1])
+        source_of = listed(lists, chosen, len(queries))
+        if index.links is None:
+            return *scan_lists(rows, lists, source_of, queries, nearness, k, _SCAN_ROWS), plan
+        ef, mask = max(ceil(_WALK * self.effort.ef), k), chosen.mask()
+        found = walk_all(rows, index.links, source_of, mask, queries, nearness, k, ef, self.metric)
+        return *found, replace(plan, method="walk", ef=ef)
 
 
 def exact_is_cheaper(count: int, queries: int, dim: int) -> bool:
-    """Whether scoring every selected row costs less than scanning lists for each query."""
+    """Whether scoring every selected row costs less than serving each query another way."""
     scale = dim / 384
     exact = count * (_FETCH_US + queries * _SCORE_US) * scale
-    return exact < queries * _SCAN_US * scale
+    return exact < queries * (_CALL_US + _OTHER_US * scale)
 
 
-def widened(effort: SearchParameters, share_around: float) -> SearchParameters:
+def widened(effort: SearchParameters) -> SearchParameters:
     """More effort where a part of what it finds is not selected."""
-    factor = 1 / max(share_around, _DENSE)
-    return replace(
-        effort,
-        ef=ceil(effort.ef * factor) if effort.ef else 0,
-        nprobe=ceil(effort.nprobe * factor) if effort.nprobe else 0,
-    )
+    return replace(effort, ef=ceil(effort.ef * _WIDER), nprobe=ceil(effort.nprobe * _WIDER))

@@ -100,7 +100,8 @@ class CollectionRuntime:
         if add_fields:
             declare_fields(self.core, add_fields)
         if search is not None:
-            store_spec(self.core, replace(self.spec, search=search))
+            with self.core.structure:
+                store_spec(self.core, replace(self.spec, search=search))
         if recipe_name is not None or index is not None:
             self.maintenance.recipe_change.ask(
                 recipe_name or self.spec.recipe, index or self.spec.index
@@ -114,9 +115,17 @@ class CollectionRuntime:
         self.core.reader.close()
 
     def _disk_bytes(self) -> int:
+        # `info` is read often, folders are not
         measured, found = self._disk
         if time.monotonic() - measured > _DISK_SECONDS or not found:
-            paths = list(self.core.folder.rglob("*"))
-            found = sum(path.stat().st_size for path in paths if path.is_file())
+            found = sum(_size(path) for path in self.core.folder.rglob("*"))
             self._disk = (time.monotonic(), found)
         return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        # background work replaces files at any time
+        return 0

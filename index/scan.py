@@ -1,43 +1,102 @@
-"""Filtered search over coarse lists: from the nearest centres outwards, rows that pass are scanned
-exactly until enough of them have been. Works wherever the filter's rows lie."""
+"""Filtered search over coarse lists: from the nearest centres outwards, selected rows are scored
+exactly until enough of them have been. Works wherever the selected rows lie."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedders.vectors import FloatRows
+from embedders.vectors import FloatRows, IndexArray
 from index.exact import Positions, Scores, best_of, score_each
 from index.lists import CoarseLists
 from index.selection import Selection
 
-# with fewer rows selected, sorting them by list costs less than asking the mask list by list
-_SORTED_ROWS = 12_000
+# sorting a selected row by its list costs about as much as asking the mask of so many rows
+_SORT_ROWS = 6
+_MASKED_QUERIES = 4
+_FEWEST_LISTS = 16
+
+
+class Listed:
+    """The selected rows, list after list."""
+
+    def __init__(self, lists: CoarseLists, selection: Selection) -> None:
+        if selection.count * _SORT_ROWS < selection.rows:
+            positions = selection.positions()
+            labels = lists.labels[positions]
+            self._order: NDArray[Any] = positions[np.argsort(labels, kind="stable")]
+            self._sizes = np.bincount(labels, minlength=len(lists.centers))
+        else:
+            chosen = selection.mask()[lists.order]
+            self._order = lists.order[chosen]
+            before = np.concatenate([[0], np.cumsum(chosen)])
+            self._sizes = np.diff(before[lists.starts])
+        self._starts = np.cumsum(self._sizes) - self._sizes
+
+    def ranked(self, nearness: NDArray[np.float32]) -> IndexArray:
+        """Lists with selected rows, nearest first."""
+        some = np.flatnonzero(self._sizes)
+        return some[np.argsort(-nearness[some])]
+
+    def nearest(self, nearness: NDArray[np.float32], least: int) -> Positions:
+        """Selected rows of the nearest lists that together hold at least `least` of them."""
+        ranked = self.ranked(nearness)
+        needed = int(np.searchsorted(np.cumsum(self._sizes[ranked]), least)) + 1
+        chosen = ranked[:needed]
+        places = _ranges(self._starts[chosen], self._sizes[chosen])
+        return self._order[places].astype(np.int64, copy=False)
+
+
+class Masked:
+    """As `Listed`, asking the mask list by list: for one query and many selected rows."""
+
+    def __init__(self, lists: CoarseLists, selection: Selection) -> None:
+        self._lists, self._mask = lists, selection.mask()
+        share = max(1, selection.count) / max(1, selection.rows)
+        self._lists_per_row = len(lists.centers) / max(1, selection.rows) / share
+
+    def nearest(self, nearness: NDArray[np.float32], least: int) -> Positions:
+        """See `Listed.nearest`."""
+        ranked = np.argsort(-nearness)
+        found: list[NDArray[np.int32]] = []
+        have = begin = 0
+        while have < least and begin < len(ranked):
+            step = max(_FEWEST_LISTS, int((least - have) * self._lists_per_row), begin)
+            chosen = ranked[begin : begin + step]
+            starts = self._lists.starts[chosen]
+            rows = self._lists.order[_ranges(starts, self._lists.starts[chosen + 1] - starts)]
+            rows = rows[self._mask[rows]]
+            found.append(rows[: least - have])
+            have, begin = have + len(found[-1]), begin + step
+        return np.concatenate(found).astype(np.int64)
+
+
+def listed(lists: CoarseLists, selection: Selection, queries: int) -> Listed | Masked:
+    """Whichever is the cheaper for so many queries."""
+    if queries < _MASKED_QUERIES and selection.count * _SORT_ROWS >= selection.rows:
+        return Masked(lists, selection)
+    return Listed(lists, selection)
 
 
 def scan_lists(
     rows: FloatRows,
     lists: CoarseLists,
+    source: Listed | Masked,
     queries: FloatRows,
     nearness: FloatRows,
     k: int,
-    selection: Selection,
     least: int,
 ) -> tuple[Scores, Positions]:
     """Scores float32 (q, k), descending, and positions int64 (q, k), -1 and -inf where missing.
 
     Args:
         nearness: float32 (q, lists), of the centres to the queries.
-        selection: rows that may be returned.
-        least: at least so many of them are scored for each query, list by list.
+        least: at least so many selected rows are scored for each query, list by list.
     """
-    source = Listed(lists, selection)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
     positions = np.full((len(queries), k), -1, dtype=np.int64)
     for number, query in enumerate(queries):
         found = source.nearest(nearness[number], least)
-        if not len(found):
-            continue
         own = score_each(rows, query[None, :], found[None, :], lists.metric)[0]
         best = np.argpartition(-own, k)[:k] if len(own) > k else np.arange(len(own))
         scores[number, : len(best)] = own[best]
@@ -45,51 +104,19 @@ def scan_lists(
     return best_of(scores, positions, k)
 
 
-class Listed:
-    """Selected rows by list."""
-
-    def __init__(self, lists: CoarseLists, selection: Selection) -> None:
-        self._few = selection.count < _SORTED_ROWS
-        self._lists, self._count = len(lists.centers), selection.count
-        if self._few:
-            positions = selection.positions()
-            labels = lists.labels[positions]
-            self._order: NDArray[Any] = positions[np.argsort(labels, kind="stable")]
-            sizes = np.bincount(labels, minlength=self._lists)
-            self._starts = np.concatenate([[0], np.cumsum(sizes)])
-        else:
-            self._order, self._starts, self._mask = lists.order, lists.starts, selection.mask()
-
-    def nearest(self, nearness: NDArray[np.float32], least: int) -> NDArray[Any]:
-        """Selected rows of the nearest lists that together hold at least `least` of them."""
-        if self._few:
-            nearness = np.where(np.diff(self._starts) > 0, nearness, -np.inf)
-        ranked = np.argsort(-nearness)
-        found: list[NDArray[Any]] = []
-        have = begin = 0
-        step = max(4, self._lists * least // max(1, self._count))
-        while have < least and begin < self._lists:
-            part = self._rows(ranked[begin : begin + step])
-            found.append(part)
-            have += len(part)
-            begin += step
-            step = max(4, step // 2 if have * 2 > least else step)
-        return np.concatenate(found)
-
-    def _rows(self, chosen: NDArray[np.intp]) -> NDArray[Any]:
-        firsts, lasts = self._starts[chosen], self._starts[chosen + 1]
-        lengths = lasts - firsts
-        ramp = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        part: NDArray[Any] = self._order[np.repeat(firsts, lengths) + ramp]
-        return part if self._few else part[self._mask[part]]
-
-
-def local_share(
+def shares_around(
     lists: CoarseLists, nearness: NDArray[np.float32], mask: NDArray[np.bool_], nearest: int
-) -> float:
-    """Share of selected rows in the lists nearest to a query."""
+) -> tuple[float, float]:
+    """Share of selected rows in the lists nearest to a query: of all of them, the least of one."""
     count = min(nearest, len(lists.centers))
     chosen = np.argpartition(-nearness, count - 1)[:count]
-    spans = [lists.order[lists.starts[one] : lists.starts[one + 1]] for one in chosen.tolist()]
-    around = np.concatenate(spans)
-    return float(np.count_nonzero(mask[around])) / max(1, len(around))
+    sizes = lists.starts[chosen + 1] - lists.starts[chosen]
+    chosen, sizes = chosen[sizes > 0], sizes[sizes > 0]
+    selected = mask[lists.order[_ranges(lists.starts[chosen], sizes)]]
+    each = np.add.reduceat(selected, np.cumsum(sizes) - sizes, dtype=np.int64)
+    return float(each.sum() / sizes.sum()), float((each / sizes).min())
+
+
+def _ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> IndexArray:
+    """Every number of every range, one range after the other."""
+    return np.repeat(starts - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())

@@ -48,6 +48,7 @@ class SegmentFiles:
         self, number: int, lost: SegmentEntry, fields: Mapping[str, FieldType]
     ) -> Part | None:
         """A segment read from the store, in the place of one whose files are damaged."""
+        # keys are gathered while the rows stream by, since they come from one query
         rows_path = self.folder / f"{number:08d}.rows"
         found: list[Keys] = []
 

@@ -22,7 +22,7 @@ from index.base import ProgressCallback
 from index.core import CollectionCore
 from index.durable import FileEntry, checksum, is_intact, sync
 from index.errors import SnapshotError
-from index.loading import SEGMENTS_FOLDER
+from index.loading import SEGMENTS_FOLDER, UNFINISHED_SNAPSHOT
 from index.manifest import MANIFEST_FILE
 from index.runtime import CollectionRuntime
 from index.store_reader import read_meta
@@ -46,7 +46,7 @@ def write_snapshot(
     report = progress or (lambda stage, done, total: None)
     with (
         storage_errors(f"writing snapshot {target}"),
-        tempfile.TemporaryDirectory(dir=runtime.core.folder, prefix=".snapshot-") as name,
+        tempfile.TemporaryDirectory(dir=runtime.core.folder, prefix=UNFINISHED_SNAPSHOT) as name,
     ):
         folder = Path(name)
         report("copy", 0, 1)
@@ -94,11 +94,13 @@ def _collect(runtime: CollectionRuntime, folder: Path) -> CollectionInfo:
     copy = sqlite3.connect(folder / STORE_FILE)
     try:
         with ExitStack() as stack:
+            # the manifest cannot change before the read transaction has begun
             with core.structure:
                 connection = stack.enter_context(core.reader.snapshot())
                 version = int(read_meta(connection, "version"))
                 _link_segments(core, folder)
                 info = runtime.info()
+            # inside the transaction it copies that moment, whatever is written meanwhile
             connection.backup(copy)
         (points,) = copy.execute("SELECT count(*) FROM points").fetchone()
         return replace(info, points=points, version=version)

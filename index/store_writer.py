@@ -69,11 +69,13 @@ class StoreWriter:
         self, ids: Sequence[str], codes: Sequence[int], payloads: Sequence[bytes], rows: FloatRows
     ) -> NDArray[np.int64]:
         """Adds points with new ids; their slots, int64 (n,), ascending."""
+        # counted on, never reused: a slot names one written row for good
         slots = range(self.next_slot, self.next_slot + len(ids))
         self.next_slot += len(ids)
         self._connection.executemany(
             "INSERT INTO points VALUES (?, ?, ?, ?)", zip(slots, ids, codes, payloads, strict=True)
         )
+        # slices of one buffer, so that no row is copied before SQLite copies it
         view = np.ascontiguousarray(rows, dtype="<f4").data.cast("B")
         size = rows.shape[1] * 4
         vectors = (view[start : start + size] for start in range(0, len(view), size))

@@ -40,6 +40,13 @@ class BackgroundWork:
         self._core.reader.fold_log()
         return True
 
+    def save_one(self) -> bool:
+        """Writes the manifest, where that failed before."""
+        if not self._core.manifest_is_old:
+            return False
+        self._core.save_manifest()
+        return True
+
     def seal_one(self) -> bool:
         """Writes the files of the oldest frozen segment."""
         frozen = self._core.frozen()
@@ -67,6 +74,12 @@ class BackgroundWork:
                 self._rewrite([part], "compact", build=part.index is not None)
                 return True
         return False
+
+    def compact_all(self) -> None:
+        """Writes every segment that has dead rows now anew, once: deletions may go on for ever."""
+        for part in self._core.sealed():
+            if part.dead:
+                self._rewrite([part], "compact", build=part.index is not None)
 
     def merge_one(self) -> bool:
         """Merges the neighbours that are due."""
@@ -123,6 +136,7 @@ class BackgroundWork:
     def _rewrite(self, parts: Sequence[Part], stage: str, build: bool) -> None:
         core = self._core
         self._progress.begin(stage)
+        # payloads that change from here on may be missing from the columns that are read below
         core.live.keep_patches()
         try:
             version = core.reader.version()
@@ -152,6 +166,7 @@ class BackgroundWork:
         number = core.live.take_id()
         built = build_index(core.files.folder, number, part, target, core.spec, self.context())
         with core.structure:
+            # rows may have died meanwhile, so the segment of now gets the index
             core.live.amend(part.id, lambda now: with_index_of(now, built))
             core.damaged.pop(part.id, None)
             core.save_manifest()

@@ -81,6 +81,7 @@ class GroupWriter:
             group: list[_Waiting] = []
             rows = 0
             while self._queue and rows < _GROUP_ROWS:
+                # it looks at the view, which shows writes only when their group is committed
                 if group and self._queue[0][0].alone:
                     break
                 group.append(self._queue.popleft())

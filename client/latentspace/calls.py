@@ -159,7 +159,9 @@ class Attempts:
             raise error
         pause = self._backoff_s()
         if error.retry_after_s is not None:
+            # a little over what the server said, so that callers do not all come back at once
             pause = error.retry_after_s + 0.1 * pause
+        # better the reason now than a bare "deadline exceeded" later
         if self._clock() + pause >= self._deadline:
             raise error
         return pause

@@ -47,6 +47,7 @@ def image_bytes(source: ImageSource) -> bytes:
         case np.ndarray():
             return _png(source)
         case Savable():
+            # PNG loses nothing; JPEG would change the vector.
             buffer = io.BytesIO()
             source.save(buffer, "PNG")
             return buffer.getvalue()
@@ -67,6 +68,7 @@ def _png(pixels: NDArray[Any]) -> bytes:
     height, width, channels = pixels.shape
     if channels not in _COLOUR_TYPE:
         raise InvalidArgumentError(f"image: pixels have {channels} channels, expected 1 to 4")
+    # Each row begins with its filter type; 0 is none, which needs no arithmetic.
     rows = np.zeros((height, 1 + width * channels), np.uint8)
     rows[:, 1:] = pixels.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPE[channels], 0, 0, 0)

@@ -23,6 +23,7 @@ def dump_payload(payload: Payload | None, name: str = "payload") -> bytes:
     if not isinstance(payload, Mapping):
         raise InvalidArgumentError(f"{name}: expected an object, got {payload!r:.60}")
     try:
+        # NaN is refused here, where the caller's line is near; JSON has none
         text = json.dumps(
             payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
         )

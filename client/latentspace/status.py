@@ -48,6 +48,7 @@ def error_from_rpc(failure: RpcFailure, target: str, timeout_s: float) -> Latent
     """The typed error of a failed call; where the client knows the cure, the message names it."""
     code, details = failure.code(), failure.details() or ""
     status = _rich_status(failure.trailing_metadata() or ())
+    # proxies answer in the server's name without its details, or beside stale ones
     if status is None or status.code != code.value[0]:
         status = status_pb2.Status(code=code.value[0], message=details)
     if (
@@ -84,11 +85,26 @@ def error_from_status(status: status_pb2.Status) -> LatentspaceError:
     )
 
 
-def item_errors(
-    failed: Iterable[types_pb2.ItemError], offset: int = 0
-) -> dict[int, LatentspaceError]:
-    """Errors of single items by position in the caller's list; `offset` is where a part began."""
-    return {offset + item.index: error_from_status(item.status) for item in failed}
+class HasErrors(Protocol):
+    """A reply that lists the items that failed."""
+
+    @property
+    def errors(self) -> Iterable[types_pb2.ItemError]: ...  # noqa: D102
+
+
+def item_errors(parts: Iterable[tuple[int, HasErrors]]) -> dict[int, LatentspaceError]:
+    """Errors of single items by position in the caller's list.
+
+    Args:
+        parts: replies to the parts of a batch, in order, each with the items that it answers.
+    """
+    errors: dict[int, LatentspaceError] = {}
+    start = 0
+    for items, reply in parts:
+        # a position counts from where its part began
+        errors |= {start + one.index: error_from_status(one.status) for one in reply.errors}
+        start += items
+    return errors
 
 
 def _rich_status(trailing: Iterable[tuple[str, str | bytes]]) -> status_pb2.Status | None:

@@ -59,8 +59,10 @@ def unpack(batch: types_pb2.VectorBatch) -> Rows:
     """The rows of a message, float32 (count, dim), writable."""
     shape = (batch.count, batch.dim)
     if batch.dtype == types_pb2.DTYPE_BFLOAT16:
+        # numpy has no bfloat16; its bits are the upper half of a float32
         wide = np.frombuffer(batch.data, "<u2").astype(np.uint32) << 16
         return wide.view(np.float32).reshape(shape)
+    # astype copies: what frombuffer gives cannot be written to
     dtype = "<f2" if batch.dtype == types_pb2.DTYPE_FLOAT16 else "<f4"
     return np.frombuffer(batch.data, dtype).reshape(shape).astype(np.float32)
 

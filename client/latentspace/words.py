@@ -28,6 +28,21 @@ def signed_terms(
     return [(w, i) for w, i in terms if w > 0], [(-w, i) for w, i in terms if w < 0]
 
 
+def unweighted_terms(terms: Term | Sequence[Term] | None) -> list[Input]:
+    """Inputs of terms that have no weights.
+
+    Raises:
+        InvalidArgumentError: one has a weight.
+    """
+    items = _listed(terms)
+    for item in items:
+        if isinstance(item, tuple):
+            raise InvalidArgumentError(
+                f"{item!r:.60}: weights are for `most_similar` and `analogy`"
+            )
+    return [_term(item, 1.0)[1] for item in items]
+
+
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Cosine of two vectors."""
     first, second = a.astype(np.float64), b.astype(np.float64)
@@ -38,6 +53,7 @@ def odd_one_out(keys: Sequence[str], rows: Iterable[NDArray[np.float32]]) -> str
     """The key farthest from the mean of all, each scaled to unit length; ties go to the smaller."""
     matrix = np.array(list(rows), np.float64)
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    # float64, so that the order does not hang on the order of summation
     closeness = (matrix @ matrix.mean(axis=0)).tolist()
     return min(zip(closeness, keys, strict=True))[1]
 
@@ -49,6 +65,7 @@ def _term(item: Term, sign: float) -> tuple[float, Input]:
     if isinstance(item, str):
         return weight, KeyInput(item)
     if isinstance(item, np.ndarray):
+        # the server scales inputs to unit length, gensim leaves vectors as they are
         return weight * float(np.linalg.norm(item)), VectorInput(item.astype(np.float32))
     return weight, item
 

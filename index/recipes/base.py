@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
+from index.errors import RecipeError
 from index.lists import CoarseLists
 from index.types import IndexParameters, Metric, SearchParameters
+from index.walk import Links
 
 RowMask = NDArray[np.bool_]
 
@@ -37,6 +39,8 @@ class SegmentIndex(ABC):
     memory_bytes: int
     #: what filtered searches read; None where exact search or the index itself does
     lists: CoarseLists | None = None
+    #: the graph, where there is one; filtered searches walk on it
+    links: Links | None = None
     #: whether `search` heeds a mask by itself; else plans search exactly where there is one
     filters: bool = True
     #: effort where none is asked for
@@ -55,6 +59,21 @@ class SegmentIndex(ABC):
         Missing hits are position -1 and score -inf. `queries` are scaled already. `mask` (n,)
         says which rows may be returned (tombstones and filters alike); None means all.
         """
+
+    def search_lists(
+        self,
+        queries: FloatRows,
+        k: int,
+        params: SearchParameters,
+        mask: RowMask,
+        chosen: NDArray[np.int64],
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """As `search`, over the lists int64 (q, p) chosen for each query; by method "lists" only.
+
+        Raises:
+            RecipeError: this index has no lists of its own.
+        """
+        raise RecipeError(f"an index of method {self.method!r} has no lists of its own")
 
     @abstractmethod
     def save(self, path: Path) -> None:

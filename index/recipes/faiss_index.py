@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from index.lists import CoarseLists
 from index.recipes.base import BuildContext, Recipe, RowMask, SegmentIndex
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
+from index.walk import Links
 
 _CHUNK_ROWS = 4096
 
@@ -37,6 +39,7 @@ class FaissIndex(SegmentIndex):
     ) -> None:
         self.method, self.rows, self.lists = recipe.method, int(index.ntotal), lists
         self.index, self.data, self.metric, self._recipe = index, data, metric, recipe
+        self.links = recipe.links_of(index)
         self.default_search, self.filters = recipe.effort(index), recipe.filters_of(index)
         self.memory_bytes = recipe.memory_of(index) + (lists.memory_bytes if lists else 0)
 
@@ -50,14 +53,39 @@ class FaissIndex(SegmentIndex):
         """See `SegmentIndex.search`."""
         if mask is not None and not self.filters:
             return search_exact(self.data, queries, k, self.metric, mask=mask)
+        return self._search(queries, k, params, mask, None)
+
+    def search_lists(
+        self,
+        queries: FloatRows,
+        k: int,
+        params: SearchParameters,
+        mask: RowMask,
+        chosen: NDArray[np.int64],
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See `SegmentIndex.search_lists`."""
+        if self.method != "lists":
+            return super().search_lists(queries, k, params, mask, chosen)
+        effort = replace(params, nprobe=chosen.shape[1])
+        return self._search(queries, k, effort, mask, np.ascontiguousarray(chosen))
+
+    def _search(
+        self,
+        queries: FloatRows,
+        k: int,
+        params: SearchParameters,
+        mask: RowMask | None,
+        chosen: NDArray[np.int64] | None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         effort = params.over(self.default_search)
         rerank = effort.rerank if self.default_search.rerank else 0
         wanted = min(max(k, rerank), self.rows)
-        scores, positions = self.index.search(
-            np.ascontiguousarray(queries, dtype=np.float32),
-            wanted,
-            params=self._recipe.parameters(self.index, effort, wanted, _selector(mask)),
-        )
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        given = self._recipe.parameters(self.index, effort, wanted, _selector(mask))
+        if chosen is None:
+            scores, positions = self.index.search(queries, wanted, params=given)
+        else:
+            scores, positions = _search_chosen(self.index, queries, wanted, chosen, given)
         if rerank:
             return rescore(self.data, queries, positions, k, self.metric)
         if self.metric is Metric.L2:
@@ -141,6 +169,10 @@ class FaissRecipe(Recipe):
         """Rows added between two looks at whether to go on."""
         return _CHUNK_ROWS
 
+    def links_of(self, index: Any) -> Links | None:
+        """The graph, where there is one."""
+        return None
+
     def attach(self, index: Any, rows: FloatRows) -> Any:
         """Lets an index read `rows` where it keeps no copy of its own."""
         return index
@@ -188,3 +220,31 @@ def _padded(
         np.pad(scores, width, constant_values=-np.inf),
         np.pad(positions, width, constant_values=-1),
     )
+
+
+def _search_chosen(
+    index: Any, queries: FloatRows, k: int, chosen: NDArray[np.int64], parameters: Any
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """An IVF over lists (q, p); the Python wrapper of this call takes no parameters."""
+    near = _centre_scores(index, queries, chosen)
+    scores = np.empty((len(queries), k), dtype=np.float32)
+    positions = np.empty((len(queries), k), dtype=np.int64)
+    arrays = [faiss.swig_ptr(array) for array in (queries, chosen, near, scores, positions)]
+    asked, lists, distances, found, labels = arrays
+    index.search_preassigned_c(
+        len(queries), asked, k, lists, distances, found, labels, False, parameters
+    )
+    return scores, positions
+
+
+def _centre_scores(
+    index: Any, queries: FloatRows, chosen: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """What the quantiser says of queries (q, d) and the lists (q, p) chosen for them."""
+    centers = index.quantizer.reconstruct_n(0, index.nlist)
+    products = np.take_along_axis(queries @ centers.T, chosen, axis=1)
+    if index.quantizer.metric_type == faiss.METRIC_INNER_PRODUCT:
+        return np.ascontiguousarray(products, dtype=np.float32)
+    squares = np.einsum("ij,ij->i", centers, centers)[chosen] - 2 * products
+    squares += np.einsum("ij,ij->i", queries, queries)[:, None]
+    return np.ascontiguousarray(squares, dtype=np.float32)

@@ -9,6 +9,7 @@ from index.lists import CoarseLists
 from index.recipes.faiss_index import FaissRecipe, faiss_metric
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
+from index.walk import Links
 
 _LISTS_FROM_ROWS = 20_000
 
@@ -55,6 +56,15 @@ class Hnsw(FaissRecipe):
         index.storage, index.own_fields = storage, False
         index.referenced_objects = [storage]
         return index
+
+    def links_of(self, index: Any) -> Links | None:
+        """Level 0."""
+        graph = index.hnsw
+        return Links(
+            faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size()),
+            faiss.rev_swig_ptr(graph.offsets.data(), graph.offsets.size()),
+            graph.nb_neighbors(0),
+        )
 
     def lists_of(self, index: Any, rows: FloatRows, metric: Metric) -> CoarseLists | None:
         """For large segments."""

@@ -238,6 +238,17 @@ def test_one_part_of_a_batch_fails(act: Act) -> None:
     assert len(script.times) < 30
 
 
+def test_a_failure_cancels_the_parts_after_it(act: Act) -> None:
+    script = Script(CallFailed(grpc.StatusCode.INTERNAL, "a defect"), 60.0, 60.0, 60.0)
+    with pytest.raises(LatentspaceError, match="a defect"):
+        act(script).embed("m", texts=["x"] * 4 * MAX_ITEMS)
+    for _ in range(500):
+        if script.active == 0:
+            break
+        time.sleep(0.01)
+    assert script.active == 0
+
+
 def test_parts_are_under_way_together_but_not_all_at_once(act: Act) -> None:
     script = Script(*[WAIT_FOR_OTHERS] * 4, *[0.05] * 8)
     act(script).embed("m", texts=["x"] * 12 * MAX_ITEMS, timeout_s=20)

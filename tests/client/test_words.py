@@ -63,6 +63,11 @@ def test_most_similar_cosmul(client: Client, theirs: Any, positive: Any, negativ
     same(ours, theirs.most_similar_cosmul(positive, negative, topn=10))
 
 
+def test_weights_are_not_passed_over(client: Client) -> None:
+    with pytest.raises(InvalidArgumentError, match="weights are for"):
+        client.most_similar_cosmul("words", [("king", 2.0)])
+
+
 def test_similarity(client: Client, theirs: Any) -> None:
     for a, b in zip(KEYS, reversed(KEYS), strict=True):
         assert client.similarity("words", a, b) == pytest.approx(theirs.similarity(a, b), abs=1e-6)

@@ -276,8 +276,8 @@ def test_readers_writers_and_background_work_together(engine: FaissEngine) -> No
     threads += [threading.Thread(target=search) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for _ in range(3):
-        time.sleep(0.4)
+    for _ in range(2):
+        time.sleep(0.3)
         collection.optimize(full=True)
     stop.set()
     for thread in threads:

@@ -253,18 +253,18 @@ def test_a_string_that_does_not_fit_the_rows_is_a_recipe_error() -> None:
         recipe("factory:IVF8,PQ64").build(rows, Metric.COSINE, IndexParameters(), BuildContext())
 
 
-def test_an_index_that_cannot_filter_is_searched_exactly_under_a_mask() -> None:
+@pytest.mark.parametrize("text", ["LSH", "NSG16"])
+def test_an_index_that_cannot_filter_is_searched_exactly_under_a_mask(text: str) -> None:
     rows, queries = data(Metric.L2)
-    index = recipe("factory:NSG16,Flat").build(
-        rows, Metric.L2, IndexParameters(), BuildContext(2)
-    )
-    assert not index.filters
-    assert recall(index.search(queries, K, SearchParameters())[1], search_exact(
-        rows, queries, K, Metric.L2)[1]) > 0.5
-    mask = np.arange(ROWS) % 5 == 0
-    found = index.search(queries, K, SearchParameters(), mask)
-    truth = search_exact(rows, queries, K, Metric.L2, mask=mask)
-    np.testing.assert_array_equal(found[1], truth[1])
+    rows = rows[:1500]
+    built = recipe(f"factory:{text}").build(rows, Metric.L2, IndexParameters(), BuildContext(2))
+    assert not built.filters
+    truth = search_exact(rows, queries, K, Metric.L2)[1]
+    assert recall(built.search(queries, K, SearchParameters())[1], truth) > 0.4
+    mask = np.arange(1500) % 5 == 0
+    found = built.search(queries, K, SearchParameters(), mask)
+    expected = search_exact(rows, queries, K, Metric.L2, mask=mask)
+    np.testing.assert_array_equal(found[1], expected[1])
 
 
 def test_names_are_those_of_the_table() -> None:

@@ -158,7 +158,9 @@ def test_a_full_disk_refuses_writes_and_reads_go_on(small_disk: Path, tmp_path: 
 
 
 def test_sealing_on_a_full_disk_is_tried_again(small_disk: Path) -> None:
-    engine = FaissEngine(small_disk, options=EngineOptions(1, 1000, retry_seconds=0.05))
+    engine = FaissEngine(
+        small_disk, options=EngineOptions(threads=1, seal_rows=1000, retry_seconds=0.05)
+    )
     filler = small_disk / "filler"
     collection = engine.create("c", CollectionSpec(DIM))
     collection.upsert(Points([str(i) for i in range(999)], rows(999)))

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from latentspace.aio.base import AsyncCalls
 from latentspace.calls import CallKind
 from latentspace.enums import Activation
-from latentspace.errors import LatentspaceError
 from latentspace.images import ImageSource
 from latentspace.inputs import Input, plural_inputs
 from latentspace.requests.classification import (
@@ -47,16 +46,15 @@ class AsyncClassificationCalls(AsyncCalls):
         on_error: OnError = "raise",
         timeout_s: float | None = None,
     ) -> list[list[Label]]:
-        """For each item its labels, best first.
+        """For each item its labels, best first. What is None is the model's own.
 
         Args:
             labels: what to choose from; or `label_set`, the name of a stored one.
-            templates: sentences with one "{}", or the name of a template set as "imagenet";
-                None is the model's own.
+            templates: sentences with one "{}", or the name of a template set as "imagenet".
             top_k: best labels of each item; 0 means all.
             min_probability: leave out labels below; an item may then have none.
-            activation: "softmax" or "sigmoid"; None is the model's own.
-            logit_scale: factor on cosines; None is the model's own.
+            activation: "softmax" or "sigmoid".
+            logit_scale: factor on cosines.
             on_error: "return" gives no labels for items that failed.
 
         Raises:
@@ -82,12 +80,7 @@ class AsyncClassificationCalls(AsyncCalls):
             lambda request: len(request.inputs),
         )
         result = labels_of([reply for _, reply in parts])
-        errors: dict[int, LatentspaceError] = {}
-        start = 0
-        for count, reply in parts:
-            errors |= item_errors(reply.errors, start)
-            start += count
-        raise_failed(errors, start, result, on_error)
+        raise_failed(item_errors(parts), len(result), result, on_error)
         return result
 
     async def create_label_set(
@@ -172,10 +165,5 @@ class AsyncClassificationCalls(AsyncCalls):
             lambda request: len(request.pairs),
         )
         result = [one for _, reply in parts for one in comparisons_of(reply)]
-        errors: dict[int, LatentspaceError] = {}
-        start = 0
-        for count, reply in parts:
-            errors |= item_errors(reply.errors, start)
-            start += count
-        raise_failed(errors, start, result, on_error)
+        raise_failed(item_errors(parts), len(result), result, on_error)
         return result

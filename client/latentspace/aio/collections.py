@@ -106,6 +106,7 @@ class AsyncCollectionCalls(AsyncOperationCalls):
         reply = await self._rpc.unary(
             self._stubs.collections.UpdateCollection, request, CallKind.CREATE, timeout_s
         )
+        # only a new recipe is long work
         if wait and reply.HasField("operation"):
             await self._started(reply.operation, wait, timeout_s)
             return await self.collection(collection)

@@ -46,6 +46,7 @@ class AsyncEmbeddingCalls(AsyncCalls):
             PartialError: some items failed; its `vectors` have NaN in their rows.
             RowCountError: an item gave no vector or several; use `embed_batch`.
         """
+        # a single item is a batch of one whose row is taken out again
         one = _one_input(text, image, key)
         if one and only_one(_given(one=one, texts=texts, images=images, keys=keys, inputs=inputs)):
             inputs = one

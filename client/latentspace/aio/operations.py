@@ -32,6 +32,7 @@ class AsyncOperation(OperationData):
         if not last.ended:
             async for current in self.watch(timeout_s=timeout_s):
                 last = current
+        # a server that goes down ends its streams before its operations
         if not last.ended:
             last = await self.refresh()
         return _succeeded(last)

@@ -1,7 +1,6 @@
 """Calls about points."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from itertools import accumulate
 
 from latentspace.aio.base import AsyncCalls
 from latentspace.calls import CallKind
@@ -113,10 +112,7 @@ class AsyncPointCalls(AsyncCalls):
             lambda request: len(request.ids),
         )
         points = [point for _, reply in parts for point in points_of(reply.points)]
-        errors: dict[int, LatentspaceError] = {}
-        for start, (_, reply) in zip(_starts(parts), parts, strict=False):
-            errors |= item_errors(reply.errors, start)
-        raise_failed(errors, len(names), points, on_error)
+        raise_failed(item_errors(parts), len(names), points, on_error)
         return points
 
     async def list_points(
@@ -221,10 +217,7 @@ class AsyncPointCalls(AsyncCalls):
             lambda request: len(request.ids.ids),
         )
         updated = sum(reply.updated for _, reply in parts)
-        errors: dict[int, LatentspaceError] = {}
-        for start, (_, reply) in zip(_starts(parts), parts, strict=False):
-            errors |= item_errors(reply.errors, start)
-        raise_failed(errors, sum(items for items, _ in parts), updated)
+        raise_failed(item_errors(parts), sum(items for items, _ in parts), updated)
         return updated
 
     async def delete(
@@ -246,20 +239,13 @@ class AsyncPointCalls(AsyncCalls):
         return sum(reply.deleted for _, reply in parts)
 
 
-def _starts(parts: Sequence[tuple[int, object]]) -> list[int]:
-    """Where each part began in the caller's list."""
-    return list(accumulate((items for items, _ in parts), initial=0))
-
-
 def _upsert_result(
     parts: Sequence[tuple[int, collection_service_pb2.UpsertPointsResponse]],
     positions: Sequence[int],
     errors: dict[int, LatentspaceError],
 ) -> UpsertResult:
-    failed = dict(errors)
-    for start, (_, reply) in zip(_starts(parts), parts, strict=False):
-        for index, error in item_errors(reply.errors, start).items():
-            failed[positions[index]] = error
+    # what was sent is the caller's list without repeated ids
+    failed = errors | {positions[i]: error for i, error in item_errors(parts).items()}
     return UpsertResult(
         written=sum(reply.written for _, reply in parts),
         version=max(reply.version for _, reply in parts),

@@ -62,6 +62,7 @@ class AsyncSearchCalls(AsyncCalls):
             FailedPreconditionError: the query is of another space.
         """
         space_id = options.pop("space_id", "")
+        # few matches for people to look at, unlike a batch
         options.setdefault("with_payload", True)
         frame = search_frame(collection, k, **cast(dict[str, Any], options))
         items = _single_query(text, image, key, point, query, vector)

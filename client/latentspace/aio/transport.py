@@ -97,6 +97,7 @@ class AsyncTransport:
                     under_way.popleft()
                 task = asyncio.create_task(self.unary(method, request, kind, timeout_s))
                 under_way.append((items_of(request), task))
+                await asyncio.sleep(0)  # lets it be sent before the next part is made
             while under_way:
                 replies.append((under_way[0][0], await under_way[0][1]))
                 under_way.popleft()
@@ -124,6 +125,7 @@ class AsyncTransport:
                 wait_for_ready=self.options.wait_for_ready,
             )
             try:
+                # progress makes earlier failures old: they do not count against later ones
                 async for reply in call:
                     attempts.succeeded()
                     yield reply

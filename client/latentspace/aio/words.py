@@ -10,7 +10,7 @@ from latentspace.aio.search import AsyncSearchCalls
 from latentspace.enums import AnalogyMethod
 from latentspace.errors import InternalError, InvalidArgumentError
 from latentspace.results.point import Point
-from latentspace.words import Term, cosine, odd_one_out, signed_terms
+from latentspace.words import Term, cosine, odd_one_out, signed_terms, unweighted_terms
 
 _PAGE = 1000
 
@@ -59,12 +59,14 @@ class AsyncWordCalls(AsyncPointCalls, AsyncSearchCalls):
         restrict_vocab: int | None = None,
         timeout_s: float | None = None,
     ) -> list[tuple[str, float]]:
-        """The same by the multiplicative combination of Levy and Goldberg (2014)."""
-        positives, negatives = signed_terms(positive, negative)
+        """The same by the product of shifted cosines (Levy and Goldberg, 2014), without weights.
+
+        For weights use `analogy` with method="3CosMul".
+        """
         found = await self.analogy(
             collection,
-            [item for _, item in positives],
-            [item for _, item in negatives],
+            unweighted_terms(positive),
+            unweighted_terms(negative),
             k=topn,
             method=AnalogyMethod.COS_MUL,
             vocabulary_limit=restrict_vocab or 0,
@@ -123,6 +125,7 @@ class AsyncWordCalls(AsyncPointCalls, AsyncSearchCalls):
             for match in page:
                 if match.id == key2:
                     return 1 + sum(score > match.score for score in scores)
+                # whether a point is its own neighbour is the server's business
                 scores.append(match.score if match.id != key1 else -np.inf)
             if not page:
                 raise InternalError(f"{key2!r} is stored, but is not among the neighbours")

@@ -94,6 +94,7 @@ def _adapted(function: Callable[..., None]) -> Callable[..., None]:
         for name, (annotation, default) in _SHARED.items()
     ]
     parameters = [context, *(one.replace(kind=kind) for one in own), *shared]
+    # typer reads the signature in some versions, the annotations in others
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     run.__doc__ = function.__doc__

@@ -76,5 +76,6 @@ def exit_code(error: Exception) -> ExitCode:
 
 def complain(message: str) -> None:
     """Writes one paragraph to standard error."""
+    # a log or a pipe gets one line, which grep finds whole
     width = 100 if sys.stderr.isatty() else 10_000
     print(textwrap.fill(f"latentspace: {message}", width, subsequent_indent="  "), file=sys.stderr)

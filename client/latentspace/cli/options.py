@@ -71,6 +71,7 @@ def lines_of(arguments: Iterable[str], file: Path | None) -> list[str]:
     if file is None and sys.stdin.isatty():
         raise UsageError("nothing to do: pass arguments, --file, or lines on standard input")
     try:
+        # a pipe is read without being asked for; a terminal never is
         if file is None or str(file) == "-":
             text = sys.stdin.read()
         else:

@@ -28,6 +28,7 @@ def add_plugins(app: typer.Typer) -> None:
         app.command(
             name,
             help=_short_help(name, entry),
+            # --help goes through to the real command
             add_help_option=False,
             context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
         )(_missing(name) if entry is None else _runner(entry))

@@ -54,6 +54,7 @@ def search(
     single = _single(text, key, image, point, vector)
     if len(single) > 1 or (single and file is not None):
         raise UsageError("pass one of --text, --key, --image, --point, --vector, --file")
+    # one query is a batch of one too: errors and rows are then printed the same way
     names, queries = _named(single) if single else _lines(client, collection, file, kind)
     result = client.search_batch(
         collection,

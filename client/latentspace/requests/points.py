@@ -56,6 +56,7 @@ def writes_of(
     Raises:
         InvalidArgumentError: columns of different lengths, no points, or a bad payload.
     """
+    # all is checked before the first part is sent: a mistake then leaves nothing half written
     names = strings(list(ids), "ids")
     items = None if inputs is None else list(inputs)
     dumped = [dump_payload(p, f"payloads[{i}]") for i, p in enumerate(payloads or ())]

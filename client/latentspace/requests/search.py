@@ -151,6 +151,7 @@ def reply_limited(
 ) -> int:
     """Queries a part, so that the reply fits a message."""
     hit = _HIT_BYTES + _PAYLOAD_BYTES * frame.with_payload + _VECTOR_BYTES * frame.with_vectors
+    # estimated, since what is stored is not known here; too small a part costs a round trip
     hits = frame.k * max(1, frame.group_by.group_size)
     return max(1, min(most, options.chunk_bytes // (hit * hits)))
 

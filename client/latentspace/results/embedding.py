@@ -109,6 +109,7 @@ class EmbeddingBatch:
         batches = [reply.embeddings for _, reply in parts]
         placed = list(zip(starts, batches, strict=False))
         vectors = [unpack(batch.vectors) for batch in batches]
+        # a part without rows may not know its dimension
         full = [rows for rows in vectors if len(rows)] or vectors[:1]
         return cls(
             rows=full[0] if len(full) == 1 else np.concatenate(full),
@@ -125,7 +126,7 @@ class EmbeddingBatch:
             regions=tuple(
                 Region(r.x, r.y, r.width, r.height, r.quality) for b in batches for r in b.regions
             ),
-            errors={i: e for start, b in placed for i, e in item_errors(b.errors, start).items()},
+            errors=item_errors((count, reply.embeddings) for count, reply in parts),
             timing=Timing.from_messages(reply.timing for _, reply in parts),
         )
 

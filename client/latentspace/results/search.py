@@ -16,6 +16,7 @@ from latentspace.status import item_errors
 from latentspace.v1 import search_service_pb2
 from latentspace.vectors import floats, unpack
 
+# Sorts last and compares false with any threshold, whatever the metric; NaN would not sort.
 NO_SCORE = -np.inf
 
 
@@ -59,6 +60,7 @@ class SearchResult:
     plans: tuple[SearchPlan, ...] = ()
     next_page_token: str = ""
     timing: Timing = NO_TIMING
+    # Payloads stay JSON until they are looked at: most batches never do.
     _payloads: NDArray[np.object_] | None = None
     _modalities: NDArray[np.int64] | None = None
 
@@ -109,7 +111,7 @@ def result_of(parts: Sequence[tuple[int, Reply]], k: int) -> SearchResult:
         scores=_grid(np.concatenate([floats(c.scores) for c in columns]), inside, NO_SCORE),
         counts=counts,
         vectors=_grid(np.concatenate(rows), inside, np.nan) if rows else None,
-        errors=_errors(parts),
+        errors=item_errors(parts),
         space_id=replies[0].space_id,
         plans=tuple(SearchPlan.from_message(r.plan) for r in searches if r.HasField("plan")),
         next_page_token=searches[0].next_page_token if len(searches) == 1 else "",
@@ -129,15 +131,6 @@ def matches_of(results: search_service_pb2.SearchResults) -> list[Match]:
     return list(map(Match, results.ids, scores, payloads, vectors, kinds))
 
 
-def _errors(parts: Sequence[tuple[int, Reply]]) -> dict[int, LatentspaceError]:
-    errors: dict[int, LatentspaceError] = {}
-    start = 0
-    for queries, reply in parts:
-        errors |= item_errors(reply.errors, start)
-        start += queries
-    return errors
-
-
 def _grid(flat: NDArray[Any], inside: NDArray[np.bool_], fill: object) -> NDArray[Any]:
     """Ragged rows, one after the other, as (q, k, ...) with `fill` where nothing is."""
     if inside.all():
@@ -148,6 +141,7 @@ def _grid(flat: NDArray[Any], inside: NDArray[np.bool_], fill: object) -> NDArra
 
 
 def _objects(values: list[Any]) -> NDArray[np.object_]:
+    # np.array(values, object) would look for an inner dimension
     array = np.empty(len(values), object)
     array[:] = values
     return array

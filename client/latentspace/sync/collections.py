@@ -107,6 +107,7 @@ class CollectionCalls(OperationCalls):
         reply = self._rpc.unary(
             self._stubs.collections.UpdateCollection, request, CallKind.CREATE, timeout_s
         )
+        # only a new recipe is long work
         if wait and reply.HasField("operation"):
             self._started(reply.operation, wait, timeout_s)
             return self.collection(collection)

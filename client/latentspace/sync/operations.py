@@ -33,6 +33,7 @@ class Operation(OperationData):
         if not last.ended:
             for current in self.watch(timeout_s=timeout_s):
                 last = current
+        # a server that goes down ends its streams before its operations
         if not last.ended:
             last = self.refresh()
         return _succeeded(last)

@@ -81,6 +81,7 @@ class Transport:
         cancels the parts after it.
         """
         replies: list[tuple[int, Reply]] = []
+        # futures of the channel, no threads of our own
         under_way: deque[_Part[Request, Reply]] = deque()
         try:
             for request in requests:
