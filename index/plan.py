@@ -24,11 +24,11 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from embedders.vectors import FloatRows
+from embedders.vectors import FloatRows, IndexArray
 from index.exact import Positions, Scores, search_exact
 from index.lists import CoarseLists
 from index.recipes.base import SegmentIndex
-from index.scan import Listed, listed, scan_lists, shares_around
+from index.scan import listed, scan_lists, shares_around
 from index.selection import Selection
 from index.types import Metric, SearchParameters, SegmentPlan
 from index.walk import walk_all
@@ -186,17 +186,16 @@ class _Search:
         """Looks among the selected rows alone."""
         rows, queries, k = self.segment.rows, self.queries, self.k
         plan = SegmentPlan(self.segment.id, "scan", chosen.count)
+        source = listed(lists, chosen, len(queries))
         if index.method == "lists" and index.filters:
             probes = ceil(_PROBES * self.effort.nprobe)
-            source = Listed(lists, chosen)
-            lists_of = np.array([source.ranked(one)[:probes] for one in nearness], dtype=np.int64)
+            lists_of = _padded([source.lists_for(one, probes, _SCAN_ROWS) for one in nearness])
             found = index.search_lists(queries, k, self.effort, chosen.mask(), lists_of)
             return *found, replace(plan, method="lists", nprobe=lists_of.shape[1])
-        source_of = listed(lists, chosen, len(queries))
         if index.links is None:
-            return *scan_lists(rows, lists, source_of, queries, nearness, k, _SCAN_ROWS), plan
+            return *scan_lists(rows, lists, source, queries, nearness, k, _SCAN_ROWS), plan
         ef, mask = max(ceil(_WALK * self.effort.ef), k), chosen.mask()
-        found = walk_all(rows, index.links, source_of, mask, queries, nearness, k, ef, self.metric)
+        found = walk_all(rows, index.links, source, mask, queries, nearness, k, ef, self.metric)
         return *found, replace(plan, method="walk", ef=ef)
 
 
@@ -210,3 +209,11 @@ def exact_is_cheaper(count: int, queries: int, dim: int) -> bool:
 def widened(effort: SearchParameters) -> SearchParameters:
     """More effort where a part of what it finds is not selected."""
     return replace(effort, ef=ceil(effort.ef * _WIDER), nprobe=ceil(effort.nprobe * _WIDER))
+
+
+def _padded(parts: list[IndexArray]) -> NDArray[np.int64]:
+    """One row a part; FAISS passes over lists of number -1."""
+    rows = np.full((len(parts), max(len(part) for part in parts)), -1, dtype=np.int64)
+    for row, part in zip(rows, parts, strict=True):
+        row[: len(part)] = part
+    return rows

@@ -18,7 +18,7 @@ _FEWEST_LISTS = 16
 
 
 class Listed:
-    """The selected rows, list after list."""
+    """The selected rows, list after list: for many queries or few selected rows."""
 
     def __init__(self, lists: CoarseLists, selection: Selection) -> None:
         if selection.count * _SORT_ROWS < selection.rows:
@@ -29,34 +29,35 @@ class Listed:
         else:
             chosen = selection.mask()[lists.order]
             self._order = lists.order[chosen]
-            before = np.concatenate([[0], np.cumsum(chosen)])
-            self._sizes = np.diff(before[lists.starts])
+            self._sizes = _counts(lists, chosen)
         self._starts = np.cumsum(self._sizes) - self._sizes
 
-    def ranked(self, nearness: NDArray[np.float32]) -> IndexArray:
-        """Lists with selected rows, nearest first."""
-        some = np.flatnonzero(self._sizes)
-        return some[np.argsort(-nearness[some])]
+    def lists_for(self, nearness: NDArray[np.float32], count: int, least: int) -> IndexArray:
+        """The nearest lists with selected rows: `count` of them, and more until they hold
+        `least` such rows."""
+        return _nearest_lists(self._sizes, nearness, count, least)
 
     def nearest(self, nearness: NDArray[np.float32], least: int) -> Positions:
         """Selected rows of the nearest lists that together hold at least `least` of them."""
-        ranked = self.ranked(nearness)
-        needed = int(np.searchsorted(np.cumsum(self._sizes[ranked]), least)) + 1
-        chosen = ranked[:needed]
+        chosen = self.lists_for(nearness, 1, least)
         places = _ranges(self._starts[chosen], self._sizes[chosen])
         return self._order[places].astype(np.int64, copy=False)
 
 
 class Masked:
-    """As `Listed`, asking the mask list by list: for one query and many selected rows."""
+    """As `Listed`, asking the mask: for one query and many selected rows."""
 
     def __init__(self, lists: CoarseLists, selection: Selection) -> None:
         self._lists, self._mask = lists, selection.mask()
-        share = max(1, selection.count) / max(1, selection.rows)
-        self._lists_per_row = len(lists.centers) / max(1, selection.rows) / share
+        self._lists_per_row = len(lists.centers) / max(1, selection.count)
+
+    def lists_for(self, nearness: NDArray[np.float32], count: int, least: int) -> IndexArray:
+        """See `Listed.lists_for`."""
+        sizes = _counts(self._lists, self._mask[self._lists.order])
+        return _nearest_lists(sizes, nearness, count, least)
 
     def nearest(self, nearness: NDArray[np.float32], least: int) -> Positions:
-        """See `Listed.nearest`."""
+        """`least` selected rows of the nearest lists."""
         ranked = np.argsort(-nearness)
         found: list[NDArray[np.int32]] = []
         have = begin = 0
@@ -115,6 +116,23 @@ def shares_around(
     selected = mask[lists.order[_ranges(lists.starts[chosen], sizes)]]
     each = np.add.reduceat(selected, np.cumsum(sizes) - sizes, dtype=np.int64)
     return float(each.sum() / sizes.sum()), float((each / sizes).min())
+
+
+def _counts(lists: CoarseLists, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Rows of each list that are chosen; `chosen` (n,) in the lists' order."""
+    counts = np.zeros(len(lists.centers), dtype=np.int64)
+    some = np.flatnonzero(np.diff(lists.starts))
+    counts[some] = np.add.reduceat(chosen, lists.starts[some], dtype=np.int64)
+    return counts
+
+
+def _nearest_lists(
+    sizes: NDArray[np.int64], nearness: NDArray[np.float32], count: int, least: int
+) -> IndexArray:
+    some = np.flatnonzero(sizes)
+    ranked = some[np.argsort(-nearness[some])]
+    needed = int(np.searchsorted(np.cumsum(sizes[ranked]), least)) + 1
+    return ranked[: max(count, needed)]
 
 
 def _ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> IndexArray:

@@ -64,7 +64,7 @@ class FaissIndex(SegmentIndex):
         chosen: NDArray[np.int64],
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """See `SegmentIndex.search_lists`."""
-        if self.method != "lists":
+        if self.method != "lists" or self.lists is None:
             return super().search_lists(queries, k, params, mask, chosen)
         effort = replace(params, nprobe=chosen.shape[1])
         return self._search(queries, k, effort, mask, np.ascontiguousarray(chosen))
@@ -82,10 +82,12 @@ class FaissIndex(SegmentIndex):
         wanted = min(max(k, rerank), self.rows)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         given = self._recipe.parameters(self.index, effort, wanted, _selector(mask))
-        if chosen is None:
+        if chosen is None or self.lists is None:
             scores, positions = self.index.search(queries, wanted, params=given)
         else:
-            scores, positions = _search_chosen(self.index, queries, wanted, chosen, given)
+            scores, positions = _search_chosen(
+                self.index, self.lists, queries, wanted, chosen, given
+            )
         if rerank:
             return rescore(self.data, queries, positions, k, self.metric)
         if self.metric is Metric.L2:
@@ -223,25 +225,29 @@ def _padded(
 
 
 def _search_chosen(
-    index: Any, queries: FloatRows, k: int, chosen: NDArray[np.int64], parameters: Any
+    index: Any,
+    lists: CoarseLists,
+    queries: FloatRows,
+    k: int,
+    chosen: NDArray[np.int64],
+    parameters: Any,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """An IVF over lists (q, p); the Python wrapper of this call takes no parameters."""
-    near = _centre_scores(index, queries, chosen)
+    """An IVF over its lists (q, p); the Python wrapper of this call takes no parameters."""
+    near = _quantised(index, lists.centers, queries, chosen)
     scores = np.empty((len(queries), k), dtype=np.float32)
     positions = np.empty((len(queries), k), dtype=np.int64)
     arrays = [faiss.swig_ptr(array) for array in (queries, chosen, near, scores, positions)]
-    asked, lists, distances, found, labels = arrays
+    asked, numbers, distances, found, labels = arrays
     index.search_preassigned_c(
-        len(queries), asked, k, lists, distances, found, labels, False, parameters
+        len(queries), asked, k, numbers, distances, found, labels, False, parameters
     )
     return scores, positions
 
 
-def _centre_scores(
-    index: Any, queries: FloatRows, chosen: NDArray[np.int64]
+def _quantised(
+    index: Any, centers: FloatRows, queries: FloatRows, chosen: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """What the quantiser says of queries (q, d) and the lists (q, p) chosen for them."""
-    centers = index.quantizer.reconstruct_n(0, index.nlist)
     products = np.take_along_axis(queries @ centers.T, chosen, axis=1)
     if index.quantizer.metric_type == faiss.METRIC_INNER_PRODUCT:
         return np.ascontiguousarray(products, dtype=np.float32)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from services.app.composition import Application, compose
 from services.app.settings import Settings
 from services.runtime.canary import canary
-from services.runtime.models import ModelState
+from services.runtime.models import Model, ModelState
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ async def serve(settings: Settings, greet: Greeting | None = None) -> None:
         await until(stop, load_models(application))
         if stop.is_set():
             return
-        await prove(application)
         port = await application.rpc.start()
         address = f"{settings.listen.rpartition(':')[0]}:{port}"
         logger.info(
@@ -54,19 +53,21 @@ async def serve(settings: Settings, greet: Greeting | None = None) -> None:
 
 
 async def load_models(application: Application) -> None:
-    """Loads the models that are wanted before the port opens."""
+    """Loads the models that are wanted before the port opens; health hears what canaries show."""
+    answers: dict[str, bool] = {}
+
+    async def prove(model: Model) -> None:
+        name = model.config.id
+        answers[name] = model.state is ModelState.READY and await canary(
+            application.collections, model
+        )
+        await application.rpc.health.report_model(name, answers[name])
+
+    application.models.on_change = prove
     for model in application.models.all():
         if model.config.preload:
             await application.models.load(model.config.id)
-
-
-async def prove(application: Application) -> None:
-    """Tells health only what a canary encode and a canary search have shown."""
-    answers = {}
-    for model in application.models.all():
-        if model.state is ModelState.READY:
-            answers[model.config.id] = await canary(application.collections, model)
-    await application.rpc.health.report(all(answers.values()), answers)
+    await application.rpc.health.report(all(answers.values()))
 
 
 def stop_event() -> asyncio.Event:

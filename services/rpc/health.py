@@ -20,16 +20,14 @@ class Health:
         self.servicer = health.HealthServicer()
         self._services = list(services)
 
-    async def start(self) -> None:
-        """NOT_SERVING until somebody says otherwise."""
-        await self.report(False, {})
-
-    async def report(self, serving: bool, models: dict[str, bool]) -> None:
-        """Sets every status: the service as a whole, and each model that should answer."""
+    async def report(self, serving: bool) -> None:
+        """Sets the status of the server and of every service."""
         for name in ["", *self._services]:
             await self._set(name, serving)
-        for model, ready in models.items():
-            await self._set(f"latentspace.v1.EmbeddingService/{model}", ready)
+
+    async def report_model(self, model: str, serving: bool) -> None:
+        """Sets the status of one model."""
+        await self._set(f"latentspace.v1.EmbeddingService/{model}", serving)
 
     async def drain(self) -> None:
         """NOT_SERVING for good: the process is about to end."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -90,6 +90,8 @@ class ModelRegistry:
     ) -> None:
         self._models = {config.id: Model(config) for config in configs}
         self._pools, self._limits, self._loader = pools, limits, loader
+        #: told of every model that was loaded, failed or was unloaded
+        self.on_change: Callable[[Model], Awaitable[None]] = nobody
 
     def all(self) -> list[Model]:
         """Every model, by id."""
@@ -115,7 +117,10 @@ class ModelRegistry:
         model = self.get(model_id)
         async with model.lock:
             if model.state is not ModelState.READY:
-                await self._load(model)
+                try:
+                    await self._load(model)
+                finally:
+                    await self.on_change(model)
         return model
 
     async def unload(self, model_id: str) -> Model:
@@ -129,6 +134,7 @@ class ModelRegistry:
                 await batcher.close()
             if encoder is not None:
                 await run_in(self._pools.prepare, encoder.close)
+            await self.on_change(model)
         return model
 
     async def close(self) -> None:
@@ -180,6 +186,10 @@ class ModelRegistry:
                 "seconds": round(time.perf_counter() - started, 2),
             },
         )
+
+
+async def nobody(_: Model) -> None:
+    """Hears of changes until somebody wants to."""
 
 
 def publish(encoder: LookupEncoder) -> VocabularyCollection:

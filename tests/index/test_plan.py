@@ -17,7 +17,7 @@ from index.types import IndexParameters, Metric, SearchParameters
 
 ROWS, DIM, K = 18_000, 32, 10
 QUERIES = 40
-RECIPES = ["exact", "hnsw", "ivf", "ivf_pq", "rabitq", "factory:LSH"]
+RECIPES = ["exact", "hnsw", "ivf", "ivf_pq", "rabitq", "factory:PQ16x4fs"]
 
 
 def data() -> tuple[FloatRows, FloatRows]:
@@ -82,13 +82,18 @@ def search(
 @pytest.mark.parametrize("kind", [chance, cell])
 @pytest.mark.parametrize("count", [0, 3, 300, 2500, 8000, 18_000])
 @pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("never_exact", [False, True])
 def test_filtered_search_finds_what_exact_search_finds(
     name: str,
     index: SegmentIndex,
     kind: Callable[[int], NDArray[np.bool_]],
     count: int,
     single: bool,
+    never_exact: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if never_exact:
+        monkeypatch.setattr(plan, "exact_is_cheaper", lambda count, queries, dim: False)
     mask = kind(count)
     if single:
         parts = [search(index, mask, ASKED[place : place + 1]) for place in range(QUERIES)]
@@ -114,9 +119,9 @@ def test_filtered_search_finds_what_exact_search_finds(
     [
         ("hnsw", chance, 20, "exact"),
         ("hnsw", chance, 18_000, "graph"),
-        ("hnsw", cell, 8000, "walk"),
-        ("ivf", cell, 8000, "lists"),
-        ("factory:LSH", chance, 18_000, "scan"),
+        ("hnsw", cell, 15_000, "walk"),
+        ("ivf", cell, 15_000, "lists"),
+        ("factory:PQ16x4fs", chance, 18_000, "scan"),
         ("exact", chance, 18_000, "exact"),
     ],
 )
@@ -127,7 +132,7 @@ def test_the_method_goes_by_the_filter_and_the_index(
     count: int,
     method: str,
 ) -> None:
-    outside = np.argmin(ASKED @ DATA[5])
+    outside = int(np.argmin(ASKED @ DATA[5]))
     assert search(index, kind(count), ASKED[outside : outside + 1])[2] == method
 
 
@@ -191,7 +196,7 @@ def test_own_probes_are_a_share_of_own_lists(name: str, index: SegmentIndex) -> 
     alone, among = (share(segment, total, K, SearchParameters()) for total in (ROWS, 100 * ROWS))
     assert alone.nprobe == among.nprobe == index.default_search.nprobe
     assert alone.rerank == index.default_search.rerank
-    assert among.rerank == K
+    assert among.rerank == index.default_search.rerank / 10
 
 
 def test_exact_search_is_for_few_rows_or_many_queries() -> None:

@@ -142,7 +142,7 @@ def test_searches_of_different_effort_run_at_once(
     queries = normalize_rows(unlike)
     efforts = [SearchParameters(ef=10, nprobe=1, rerank=10), SearchParameters(ef=500, nprobe=50)]
     alone = [index.search(queries, K, effort)[1] for effort in efforts]
-    assert not np.array_equal(*alone)
+    assert not np.array_equal(alone[0], alone[1])
     results: list[list[NDArray[np.int64]]] = [[], []]
 
     def run(which: int) -> None:
@@ -173,16 +173,16 @@ def test_tiny_segments_work(name: str, count: int) -> None:
 
 
 def test_a_build_can_be_cancelled_and_leaves_the_threads_as_they_were() -> None:
-    class Cancelled(RuntimeError):
+    class CancelledError(RuntimeError):
         pass
 
     def check(done: int, total: int) -> None:
         assert total == ROWS
         if done >= ROWS // 2:
-            raise Cancelled
+            raise CancelledError
 
     before = faiss.omp_get_max_threads()
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         recipe("hnsw").build(
             data(Metric.COSINE)[0], Metric.COSINE, IndexParameters(), BuildContext(1, check)
         )
@@ -253,7 +253,7 @@ def test_a_string_that_does_not_fit_the_rows_is_a_recipe_error() -> None:
         recipe("factory:IVF8,PQ64").build(rows, Metric.COSINE, IndexParameters(), BuildContext())
 
 
-@pytest.mark.parametrize("text", ["LSH", "NSG16"])
+@pytest.mark.parametrize("text", ["LSH", "NSG16", "PQ16x4fs"])
 def test_an_index_that_cannot_filter_is_searched_exactly_under_a_mask(text: str) -> None:
     rows, queries = data(Metric.L2)
     rows = rows[:1500]

@@ -242,11 +242,15 @@ def test_a_stream_answers_batch_by_batch(channel: grpc.Channel, client: Client) 
     np.testing.assert_allclose(last, expected, atol=1e-6)
 
 
-def test_models_load_and_unload(client: Client) -> None:
+def test_models_load_and_unload(client: Client, channel: grpc.Channel) -> None:
+    check = health_pb2_grpc.HealthStub(channel).Check
+    question = health_pb2.HealthCheckRequest(service="latentspace.v1.EmbeddingService/later")
     assert client.model("later").state == "unloaded"
     client.load_model("later")
     assert client.embed("later", texts=["x"]).shape == (1, 64)
+    assert check(question).status == health_pb2.HealthCheckResponse.SERVING
     client.unload_model("later")
+    assert check(question).status == health_pb2.HealthCheckResponse.NOT_SERVING
     assert client.model("later").state == "unloaded"
     with pytest.raises(Exception, match="load"):
         client.embed("later", texts=["x"])
