@@ -13,11 +13,11 @@ from services.app.settings import DEFAULT_LISTEN, Settings, SettingsError, load_
 def serve(
     listen: Annotated[
         str | None,
-        typer.Option(help=f"HOST:PORT; port 0 takes a free one.  [default: {DEFAULT_LISTEN}]"),
+        typer.Option(help=f"HOST:PORT; port 0 takes a free one (default {DEFAULT_LISTEN})."),
     ] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Where collections live.  [default: ~/.local/share/latentspace]"),
+        typer.Option(help="Where collections live (default ~/.local/share/latentspace)."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     demo: Annotated[bool, typer.Option(help="Show first answers when the service is up.")] = False,

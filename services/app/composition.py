@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from embedders import registry
 from index.engine import FaissEngine
+from index.options import EngineOptions
 from services.app.settings import Settings
 from services.rpc.server import Parts, RpcServer, ServerOptions
 from services.runtime.batching import BatchLimits
@@ -46,7 +47,11 @@ def compose(settings: Settings) -> Application:
         StorageError: it cannot be written.
     """
     pools = Pools(settings.cores)
-    engine = FaissEngine(settings.data_dir, threads=pools.cores)
+    engine = FaissEngine(
+        settings.data_dir,
+        threads=pools.cores,
+        options=EngineOptions(seal_rows=settings.index.seal_rows),
+    )
     catalog = Catalog(settings.data_dir / "catalog.db")
     limits = settings.limits
     models = ModelRegistry(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from services.app.composition import Application, compose
+from services.app.metrics import MetricsServer, start_metrics
 from services.app.settings import Settings
 from services.runtime.canary import canary
 from services.runtime.models import Model, ModelState
@@ -33,6 +34,7 @@ async def serve(settings: Settings, greet: Greeting | None = None) -> None:
         if stop.is_set():
             return
         port = await application.rpc.start()
+        metrics = open_metrics(application)
         address = f"{settings.listen.rpartition(':')[0]}:{port}"
         logger.info(
             "serving",
@@ -47,9 +49,25 @@ async def serve(settings: Settings, greet: Greeting | None = None) -> None:
         await stop.wait()
         logger.info("draining", extra={"grace_s": settings.drain_s})
         await application.rpc.stop(settings.drain_s)
+        if metrics is not None:
+            await asyncio.to_thread(metrics.close)
     finally:
         await application.close()
     logger.info("stopped")
+
+
+def open_metrics(application: Application) -> MetricsServer | None:
+    """The metrics endpoint, where one is configured.
+
+    Raises:
+        OSError: its address cannot be opened.
+    """
+    if not (listen := application.settings.metrics_listen):
+        return None
+    metrics = start_metrics(listen, application.models, application.collections)
+    address = f"http://{listen.rpartition(':')[0]}:{metrics.port}/metrics"
+    logger.info("metrics", extra={"address": address})
+    return metrics
 
 
 async def load_models(application: Application) -> None:

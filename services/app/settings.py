@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -57,6 +57,18 @@ class Limits(BaseModel):
     queue_cost: int = Field(default=1_048_576, ge=1, description="tokens or pixels that may wait")
 
 
+class IndexSettings(BaseModel):
+    """How collections are kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seal_rows: int = Field(
+        default=32_768,
+        ge=1,
+        description="new rows are searched exactly until they are so many, then sealed",
+    )
+
+
 class LogSettings(BaseModel):
     """How the server speaks."""
 
@@ -89,14 +101,20 @@ class Settings(BaseSettings):
     )
     models: dict[str, ModelSettings] = Field(default_factory=embedded_models)
     limits: Limits = Limits()
+    index: IndexSettings = IndexSettings()
     log: LogSettings = LogSettings()
     cores: int = Field(default=0, ge=0, description="CPU budget of all work; 0: every core")
     drain_s: float = Field(default=20.0, ge=0, description="grace for running calls after SIGTERM")
+    metrics_listen: str = Field(
+        default="", description="HOST:PORT of Prometheus /metrics over HTTP; empty: none"
+    )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
 
-    @field_validator("listen")
+    @field_validator("listen", "metrics_listen")
     @classmethod
-    def _host_and_port(cls, value: str) -> str:
+    def _host_and_port(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "metrics_listen":
+            return value
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65_535:
             raise ValueError(f"{value!r} is not HOST:PORT, such as {DEFAULT_LISTEN}")

@@ -1,7 +1,6 @@
 """Calls over a grpc.aio channel, with deadlines and retries."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TypeVar
 
@@ -86,24 +85,23 @@ class AsyncTransport:
         """Replies to the parts of a batch, in order, each with the items that it answers.
 
         A few parts are under way at once; the deadline is that of each part. The first failure
-        cancels the parts after it.
+        ends the call at once and cancels the other parts.
         """
-        replies: list[tuple[int, Reply]] = []
-        under_way: deque[tuple[int, asyncio.Task[Reply]]] = deque()
+        parts: list[tuple[int, asyncio.Task[Reply]]] = []
+        under_way: set[asyncio.Task[Reply]] = set()
         try:
             for request in requests:
                 if len(under_way) >= self.options.chunks_in_flight:
-                    replies.append((under_way[0][0], await under_way[0][1]))
-                    under_way.popleft()
+                    under_way = await _some_done(under_way)
                 task = asyncio.create_task(self.unary(method, request, kind, timeout_s))
-                under_way.append((items_of(request), task))
+                under_way.add(task)
+                parts.append((items_of(request), task))
                 await asyncio.sleep(0)  # lets it be sent before the next part is made
             while under_way:
-                replies.append((under_way[0][0], await under_way[0][1]))
-                under_way.popleft()
+                under_way = await _some_done(under_way)
         finally:
-            await _cancelled([task for _, task in under_way])
-        return replies
+            await _cancelled(under_way)
+        return [(items, task.result()) for items, task in parts]
 
     async def stream(
         self,
@@ -149,7 +147,15 @@ class AsyncTransport:
             raise error from failure
 
 
-async def _cancelled(tasks: list[asyncio.Task[Reply]]) -> None:
+async def _some_done(under_way: set[asyncio.Task[Reply]]) -> set[asyncio.Task[Reply]]:
+    """Waits for any of the parts and raises what failed; those that are still under way."""
+    done, rest = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return rest
+
+
+async def _cancelled(tasks: set[asyncio.Task[Reply]]) -> None:
     """Cancels what is left of a failed batch and waits for it, so that no task outlives it."""
     for task in tasks:
         task.cancel()

@@ -3,9 +3,10 @@
 from __future__ import annotations  # grpc's classes are generic to type checkers only
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
 from typing import Generic, TypeVar, cast
 
 import grpc
@@ -20,8 +21,9 @@ Reply = TypeVar("Reply")
 
 @dataclass(frozen=True, slots=True)
 class _Part(Generic[Request, Reply]):
-    """A part of a batch that is under way."""
+    """A part of a batch that was sent; `position` is its place among the parts."""
 
+    position: int
     items: int
     request: Request
     attempts: Attempts
@@ -78,29 +80,25 @@ class Transport:
         """Replies to the parts of a batch, in order, each with the items that it answers.
 
         A few parts are under way at once; the deadline is that of each part. The first failure
-        cancels the parts after it.
+        ends the call at once and cancels the other parts.
         """
-        replies: list[tuple[int, Reply]] = []
-        # futures of the channel, no threads of our own
-        under_way: deque[_Part[Request, Reply]] = deque()
+        replies: dict[int, tuple[int, Reply]] = {}
+        under_way: dict[int, _Part[Request, Reply]] = {}
+        # filled by the channel's own thread as parts end, in whatever order
+        ended: SimpleQueue[int] = SimpleQueue()
         try:
-            for request in requests:
+            for position, request in enumerate(requests):
                 if len(under_way) >= self.options.chunks_in_flight:
-                    replies.append(self._finish(method, under_way.popleft()))
-                attempts = self._attempts(kind, timeout_s)
-                future = method.future(
-                    request,
-                    timeout=attempts.remaining_s(),
-                    metadata=self._metadata,
-                    wait_for_ready=self.options.wait_for_ready,
-                )
-                under_way.append(_Part(items_of(request), request, attempts, future))
+                    self._finish(method, under_way, ended, replies)
+                part = self._start(method, position, items_of(request), request, kind, timeout_s)
+                under_way[position] = part
+                part.future.add_done_callback(partial(_put, ended, position))
             while under_way:
-                replies.append(self._finish(method, under_way.popleft()))
+                self._finish(method, under_way, ended, replies)
         finally:
-            for part in under_way:
+            for part in under_way.values():
                 part.future.cancel()
-        return replies
+        return [replies[position] for position in sorted(replies)]
 
     def stream(
         self,
@@ -150,14 +148,39 @@ class Transport:
                 pause_s = self._pause_s(attempts, failure)
             time.sleep(pause_s)
 
+    def _start(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[Request, Reply],
+        position: int,
+        items: int,
+        request: Request,
+        kind: CallKind,
+        timeout_s: float | None,
+    ) -> _Part[Request, Reply]:
+        attempts = self._attempts(kind, timeout_s)
+        future = method.future(
+            request,
+            timeout=attempts.remaining_s(),
+            metadata=self._metadata,
+            wait_for_ready=self.options.wait_for_ready,
+        )
+        return _Part(position, items, request, attempts, future)
+
     def _finish(
-        self, method: grpc.UnaryUnaryMultiCallable[Request, Reply], part: _Part[Request, Reply]
-    ) -> tuple[int, Reply]:
+        self,
+        method: grpc.UnaryUnaryMultiCallable[Request, Reply],
+        under_way: dict[int, _Part[Request, Reply]],
+        ended: SimpleQueue[int],
+        replies: dict[int, tuple[int, Reply]],
+    ) -> None:
+        """Waits for any of the parts and keeps its reply; tries it again where that is safe."""
+        part = under_way.pop(ended.get())
         try:
-            return part.items, part.future.result()
+            reply = part.future.result()
         except grpc.RpcError as failure:
             time.sleep(self._pause_s(part.attempts, failure))
-        return part.items, self._unary(method, part.request, part.attempts)
+            reply = self._unary(method, part.request, part.attempts)
+        replies[part.position] = (part.items, reply)
 
     def _attempts(self, kind: CallKind, timeout_s: float | None) -> Attempts:
         if self._closed:
@@ -171,3 +194,7 @@ class Transport:
             return attempts.pause_s(error)
         except type(error):
             raise error from failure
+
+
+def _put(ended: SimpleQueue[int], position: int, future: object) -> None:
+    ended.put(position)
