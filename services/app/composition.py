@@ -50,7 +50,7 @@ def compose(settings: Settings) -> Application:
     engine = FaissEngine(
         settings.data_dir,
         threads=pools.cores,
-        options=EngineOptions(seal_rows=settings.index.seal_rows),
+        options=EngineOptions(seal_rows=settings.index.seal_rows, device=settings.index.device),
     )
     catalog = Catalog(settings.data_dir / "catalog.db")
     limits = settings.limits

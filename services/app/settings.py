@@ -20,6 +20,8 @@ from pydantic_settings import (
     SettingsError as PydanticSettingsError,
 )
 
+from index.options import DEVICE_PATTERN
+
 DEFAULT_LISTEN = "127.0.0.1:50051"
 
 
@@ -66,6 +68,11 @@ class IndexSettings(BaseModel):
         default=32_768,
         ge=1,
         description="new rows are searched exactly until they are so many, then sealed",
+    )
+    device: str = Field(
+        default="cpu",
+        pattern=rf"^({DEVICE_PATTERN})$",
+        description="cpu, or cuda:0 for segments on a GPU (needs the extra gpu in place of cpu)",
     )
 
 

@@ -12,7 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from services.app.ending import fail
 from services.runtime.pools import available_cores
 
-app = typer.Typer(help="Train models from files, without a server.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train models from files, without a server.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 @app.callback()

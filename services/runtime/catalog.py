@@ -2,7 +2,12 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from index.errors import StorageError
+from index.store_schema import storage_errors
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -22,43 +27,50 @@ KEPT_OPERATIONS = 10_000
 class Catalog:
     """catalog.db of a data folder; safe in many threads.
 
+    Every call raises StorageError where the file cannot be read or written.
+
     Raises:
-        ValueError: the file was written by a newer version.
+        StorageError: the same, or the file was written by a newer version.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        version = int(self._db.execute("pragma user_version").fetchone()[0])
-        if version > SCHEMA_VERSION:
-            raise ValueError(f"{path} has format {version}; this version reads {SCHEMA_VERSION}")
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = full")
-        self._db.executescript(SCHEMA)
-        self._db.execute(f"pragma user_version = {SCHEMA_VERSION}")
+        self._mutex, self._path = threading.Lock(), path
+        with storage_errors(f"opening {path}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            version = int(self._db.execute("pragma user_version").fetchone()[0])
+            if version > SCHEMA_VERSION:
+                raise StorageError(
+                    f"{path} has format {version}; this version reads {SCHEMA_VERSION}"
+                )
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = full")
+            self._db.executescript(SCHEMA)
+            # written once: a full disk must not keep a server from starting
+            if version < SCHEMA_VERSION:
+                self._db.execute(f"pragma user_version = {SCHEMA_VERSION}")
 
     def aliases(self) -> dict[str, str]:
         """Alias to collection."""
-        with self._lock:
+        with self._alone():
             return dict(self._db.execute("select name, collection from alias order by name"))
 
     def set_alias(self, name: str, collection: str) -> str:
         """Points an alias at a collection; returns the collection before, or ""."""
         find = "select collection from alias where name = ?"
-        with self._lock:
+        with self._alone():
             row = self._db.execute(find, (name,)).fetchone()
             self._db.execute("replace into alias values (?, ?)", (name, collection))
         return str(row[0]) if row else ""
 
     def delete_alias(self, name: str) -> bool:
         """Whether there was such an alias."""
-        with self._lock:
+        with self._alone():
             return self._db.execute("delete from alias where name = ?", (name,)).rowcount > 0
 
     def delete_aliases_of(self, collection: str) -> None:
         """Forgets the aliases of a deleted collection."""
-        with self._lock:
+        with self._alone():
             self._db.execute("delete from alias where collection = ?", (collection,))
 
     def save_operation(self, operation_id: str, record: str) -> None:
@@ -68,17 +80,22 @@ class Catalog:
             " on conflict (id) do update set record = excluded.record"
         )
         forget = "delete from operation where serial <= (select max(serial) from operation) - ?"
-        with self._lock:
+        with self._alone():
             self._db.execute(upsert, (operation_id, record))
             self._db.execute(forget, (KEPT_OPERATIONS,))
 
     def operations(self) -> list[str]:
         """Records of all operations, oldest first."""
-        with self._lock:
+        with self._alone():
             rows = self._db.execute("select record from operation order by serial").fetchall()
         return [str(row[0]) for row in rows]
 
     def close(self) -> None:
         """Closes the file."""
-        with self._lock:
+        with self._alone():
             self._db.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._mutex, storage_errors(f"catalogue {self._path}"):
+            yield

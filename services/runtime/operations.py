@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from index.errors import StorageError
 from services.runtime.catalog import Catalog
 from services.runtime.errors import OperationNotFoundError, RequestError
 
@@ -96,12 +97,16 @@ class Operations:
         Args:
             work: called in a thread with a reporter of (stage, done, total), which raises
                 `WorkCancelledError` when the operation was cancelled; returns the result.
+
+        Raises:
+            StorageError: it cannot be recorded; nothing was started.
         """
         operation = Operation(
             f"{kind}-{uuid.uuid4().hex[:12]}", kind, target, unit, created_ns=time.time_ns()
         )
+        self._save(operation)
+        self._known[operation.id] = operation
         self._cancelled[operation.id] = threading.Event()
-        self._keep(operation)
         loop = asyncio.get_running_loop()
         self._pool.submit(self._run, loop, operation.id, work)
         return operation
@@ -162,7 +167,7 @@ class Operations:
 
     def close(self) -> None:
         """Stops running work and waits for it."""
-        for event in self._cancelled.values():
+        for event in list(self._cancelled.values()):
             event.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -180,7 +185,7 @@ class Operations:
                     failure=INTERRUPTED,
                     ended_ns=time.time_ns(),
                 )
-                self._save(operation)
+                self._try_to_save(operation)
             self._known[operation.id] = operation
 
     def _run(self, loop: asyncio.AbstractEventLoop, operation_id: str, work: Work) -> None:
@@ -207,21 +212,26 @@ class Operations:
         except Exception as error:  # any failure of the work is the operation's outcome
             logger.exception("operation failed", extra={"operation": operation_id})
             outcome = {"state": OperationState.FAILED, "failure": str(error)}
-        self._change(loop, operation_id, ended_ns=time.time_ns(), **outcome)
-        self._save(self._known[operation_id])
         del self._cancelled[operation_id]
+        self._change(loop, operation_id, ended_ns=time.time_ns(), **outcome)
+        self._try_to_save(self._known[operation_id])
 
     def _change(self, loop: asyncio.AbstractEventLoop, operation_id: str, **fields: Any) -> None:
         self._known[operation_id] = replace(self._known[operation_id], **fields)
         if not loop.is_closed():
             asyncio.run_coroutine_threadsafe(self._notify(), loop)
 
-    def _keep(self, operation: Operation) -> None:
-        self._known[operation.id] = operation
-        self._save(operation)
-
     def _save(self, operation: Operation) -> None:
         self._catalog.save_operation(operation.id, json.dumps(asdict(operation), default=str))
+
+    def _try_to_save(self, operation: Operation) -> None:
+        """Of work that has ended: without its record, only a restart forgets how."""
+        try:
+            self._save(operation)
+        except StorageError as error:
+            logger.warning(
+                "operation not recorded", extra={"operation": operation.id, "error": str(error)}
+            )
 
     async def _notify(self) -> None:
         async with self._changed:

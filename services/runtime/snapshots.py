@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from index.base import Engine
+from index.durable import replace_file
+from index.store_schema import storage_errors
 from services.runtime.collections import NAME
 from services.runtime.errors import RequestError, SnapshotNotFoundError
 from services.runtime.operations import Report
@@ -37,6 +39,9 @@ class Snapshots:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine, self._folder = engine, folder
+        # left by a process that was killed while it wrote
+        for path in folder.glob(f"*{ARCHIVE}.new"):
+            path.unlink()
 
     def name_for(self, collection: str, wanted: str) -> str:
         """The name of a new snapshot.
@@ -52,12 +57,22 @@ class Snapshots:
         return name
 
     def create(self, collection: str, name: str, report: Report) -> Mapping[str, Any]:
-        """Writes the archive, then its card: a snapshot is listed when it is whole."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        info = self._engine.snapshot(collection, self.archive(name), report)
-        size = self.archive(name).stat().st_size
-        made = Snapshot(name, info.name, info.points, size, time.time_ns(), info.version)
-        self._card(name).write_text(json.dumps(asdict(made)))
+        """Writes the archive, then its card: a snapshot is listed when it is whole.
+
+        Raises:
+            StorageError: nothing is left behind.
+        """
+        archive = self.archive(name)
+        with storage_errors(f"writing snapshot {name!r}"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            info = self._engine.snapshot(collection, archive, report)
+            size = archive.stat().st_size
+            made = Snapshot(name, info.name, info.points, size, time.time_ns(), info.version)
+            try:
+                replace_file(self._card(name), json.dumps(asdict(made)).encode())
+            except OSError:
+                archive.unlink()
+                raise
         return {"snapshot": name, "bytes": size, "points": info.points}
 
     def restore(self, name: str, collection: str, report: Report) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from latentspace.cli.command import command, group
 from latentspace.cli.output import Output
 from latentspace.sync.client import Client
 
-COLUMNS = ("id", "family", "modalities", "dim", "state", "vocabulary_size", "device", "space_id")
+COLUMNS = ("id", "family", "modalities", "dim", "state", "vocabulary_size", "space_id")
 
 
 def list_models(client: Client, out: Output) -> None:
