@@ -23,6 +23,8 @@ __all__ = ["MODALITY", "Columns", "Selection", "check_fields", "check_filter", "
 
 _FORMAT = 1
 _ATTEMPTS = 3
+# selections kept for the next search with the same filter
+_KEPT = 4
 # below this share of the rows, further conditions are tested row by row
 _NARROW = 16
 
@@ -40,6 +42,7 @@ class Columns:
         self.fields, self._columns, self.rows = dict(fields), columns, rows
         self._lock = threading.RLock()
         self._changes = 0
+        self._kept: dict[tuple[Filter, int], tuple[int, Selection]] = {}
 
     def append(self, payloads: Sequence[Mapping[str, Any]], modalities: Sequence[str]) -> None:
         """Adds rows, payloads as parsed JSON; values of another type count as absent."""
@@ -79,11 +82,21 @@ class Columns:
         seen = self.rows if rows is None else min(rows, self.rows)
         for _ in range(_ATTEMPTS):
             before = self._changes
+            kept = self._kept.get((filter, seen))
+            if kept is not None and kept[0] == before:
+                return kept[1]
             found = _Reader(self._columns, seen).select(filter)
             if before == self._changes and before % 2 == 0:
+                self._keep(filter, seen, before, found)
                 return found
         with self._lock:
             return _Reader(self._columns, seen).select(filter)
+
+    def _keep(self, filter: Filter, rows: int, changes: int, found: Selection) -> None:
+        with self._lock:
+            if len(self._kept) >= _KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[filter, rows] = changes, found
 
     def group_keys(self, name: str, positions: NDArray[np.integer]) -> list[object]:
         """Values of a keyword, int or bool field at these rows; None where it is absent."""

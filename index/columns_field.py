@@ -21,6 +21,8 @@ Intervals = tuple[Array, Array]
 
 _FRESH_ROWS = 4096
 _LOG_ROWS = 1 << 20
+# where more than one row in this many is found, comparing all of them in order is quicker
+_DENSE = 16
 
 
 class Growing:
@@ -90,7 +92,7 @@ class Column(ABC):
     def select(self, intervals: Intervals, rows: int) -> Selection:
         """Rows, of the first `rows`, that hold a value in the intervals."""
         index = self._sorted(rows)
-        spans = zip(*index.ranges(intervals), strict=True)
+        spans = zip(*(ends.tolist() for ends in index.ranges(intervals)), strict=True)
         found = [index.rows[first:last] for first, last in spans if last > first]
         positions = np.concatenate(found) if found else np.empty(0, dtype=np.int32)
         if index.covered > rows:
@@ -187,6 +189,13 @@ class ScalarColumn(Column):
         numbers = np.array([0 if value is None else value for value in given], dtype=dtype)
         self.values.extend(numbers)
         self.present.extend(present)
+
+    def select(self, intervals: Intervals, rows: int) -> Selection:
+        """See `Column.select`."""
+        if len(intervals[0]) == 1 and self.estimate(intervals, rows) * _DENSE > rows:
+            hit = within(self.values.view[:rows], intervals)
+            return Selection(rows, mask=hit & self.present.view[:rows])
+        return super().select(intervals, rows)
 
     def test(self, intervals: Intervals, positions: Array) -> NDArray[np.bool_]:
         """See `Column.test`."""

@@ -160,8 +160,9 @@ class FaissEngine(Engine):
             self._opened(path.name)
         except StorageError as error:
             # one damaged collection must not keep the others from being served
-            log.error("collection %s cannot be opened: %s", path.name, error)
-            self._failed[path.name] = error
+            failed = StorageError(f"collection {path.name!r} cannot be opened: {error}")
+            log.error("%s", failed)
+            self._failed[path.name] = failed
 
     def _opened(self, name: str) -> FaissCollection:
         runtime = CollectionRuntime(name, self._folder / name, self._options, self._builds)

@@ -17,7 +17,7 @@ Scores = NDArray[np.float32]
 Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-# scores of a block: 8 MB, which fit the last-level cache
+# scores of a block: 8 MB stay in the last-level cache; smaller blocks make BLAS threads wait more
 _BLOCK_SCORES = 1 << 21
 _FIRST_ROWS = 1024
 # l2 ranks by 2qx - xx, which loses digits; the spare candidates are compared by their differences
@@ -74,9 +74,7 @@ def rescore(
     return best_of(score_each(rows, queries, positions, metric), positions, k)
 
 
-def score_each(
-    rows: FloatRows, queries: FloatRows, positions: Positions, metric: Metric
-) -> Scores:
+def score_each(rows: FloatRows, queries: FloatRows, positions: Positions, metric: Metric) -> Scores:
     """Exact scores of candidates int64 (q, c), float32 (q, c); -inf where the position is -1.
 
     FAISS reads the rows where they lie; fetching them first takes twice as long.
@@ -144,19 +142,22 @@ class TopK:
 
         Positions ascend from block to block, and the earlier of equal scores wins.
         """
-        chosen = self._above(scores)
-        if not len(chosen):
+        # most blocks better few queries: a maximum each is the least that must be looked at
+        hot = np.flatnonzero(scores.max(axis=1, initial=-np.inf) > self.scores[:, -1])
+        if not len(hot):
             return
-        query, column = np.divmod(chosen, scores.shape[1])
+        hot_scores = scores[hot]
+        query, column = np.divmod(self._above(hot_scores, hot), scores.shape[1])
         found = column + positions if isinstance(positions, int) else positions[column]
-        self._merge(query, scores.reshape(-1)[chosen], found)
+        self._merge(hot[query], hot_scores[query, column], found)
 
-    def _above(self, scores: Scores) -> NDArray[np.intp]:
-        above = np.flatnonzero(scores > self.scores[:, -1:])
-        if len(above) <= 8 * self.scores.size or scores.shape[1] <= self.k:
+    def _above(self, scores: Scores, queries: NDArray[np.intp]) -> NDArray[np.intp]:
+        floor = self.scores[queries, -1, None]
+        above = np.flatnonzero(scores > floor)
+        if len(above) <= 8 * self.k * len(queries) or scores.shape[1] <= self.k:
             return above
-        floor = np.partition(scores, -self.k, axis=1)[:, -self.k, None]
-        return np.flatnonzero((scores >= floor) & (scores > self.scores[:, -1:]))
+        least = np.partition(scores, -self.k, axis=1)[:, -self.k, None]
+        return np.flatnonzero((scores >= least) & (scores > floor))
 
     def _merge(
         self, query: NDArray[np.intp], scores: Scores, positions: NDArray[np.integer]

@@ -37,7 +37,7 @@ def meets(part: Part, target: Target) -> bool:
     """Whether a sealed part has the index it should have."""
     assert part.entry is not None
     if target.recipe == "exact":
-        return part.index is None
+        return part.recipe == "exact"
     return part.index is not None and Target(part.entry.recipe, part.entry.params) == target
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from index.base import ProgressCallback
 from index.core import CollectionCore
 from index.errors import StorageError, VectorIndexError
+from index.placing import Placing
 from index.progress import Cancelled, Progress
 from index.recipe_change import RecipeChange
 from index.work import BackgroundWork
@@ -33,6 +34,7 @@ class Maintenance:
         self.progress = Progress()
         self._work = BackgroundWork(core, self.progress, last_search_ns)
         self.recipe_change = RecipeChange(core, self.progress, self._work)
+        self._placing = Placing(core)
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._requests: list[tuple[bool, Future[None]]] = []
@@ -116,6 +118,7 @@ class Maintenance:
                 or work.compact_one(self._core.options.dead_share)
                 or work.merge_one()
                 or work.build_one()
+                or self._placing.place_one()
                 or work.vacuum(all_pages=False)
             )
 
@@ -153,7 +156,7 @@ class Maintenance:
             if full:
                 work.merge_all()
             work.compact_all()
-            while work.merge_one() or work.build_one():
+            while work.merge_one() or work.build_one() or self._placing.place_one():
                 pass
             work.vacuum(all_pages=True)
 

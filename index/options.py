@@ -3,6 +3,9 @@
 import os
 from dataclasses import dataclass, replace
 
+#: names of devices
+DEVICE_PATTERN = r"cpu|cuda:\d+"
+
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
@@ -18,6 +21,8 @@ class EngineOptions:
         max_segment_rows: merging makes none larger, `optimize(full=True)` apart.
         dead_share: a segment with a larger share of dead rows is written anew.
         retry_seconds: pause after background work failed (disk full, for instance).
+        device: "cpu", or "cuda:0" and so on: sealed segments live there where their recipe can
+            (`index.gpu_copies`); the CPU where there is no such GPU or FAISS is built without.
     """
 
     threads: int = os.cpu_count() or 1
@@ -27,6 +32,7 @@ class EngineOptions:
     max_segment_rows: int = 4_000_000
     dead_share: float = 0.2
     retry_seconds: float = 5.0
+    device: str = "cpu"
 
     def with_threads(self, threads: int) -> "EngineOptions":
         """The same with so many cores; 0 changes nothing."""

@@ -14,6 +14,7 @@ from index.options import EngineOptions
 from index.part import View
 from index.recipes import concrete, recipe
 from index.store_reader import StoreReader
+from index.store_schema import storage_errors
 from index.types import (
     CollectionInfo,
     CollectionSpec,
@@ -98,7 +99,8 @@ class CollectionRuntime:
         if recipe_name is not None:
             recipe(recipe_name)
         if add_fields:
-            declare_fields(self.core, add_fields)
+            with storage_errors(f"declaring fields of collection {self.core.name!r}"):
+                declare_fields(self.core, add_fields)
         if search is not None:
             with self.core.structure:
                 store_spec(self.core, replace(self.spec, search=search))

@@ -29,7 +29,7 @@ class Listed:
         else:
             chosen = selection.mask()[lists.order]
             self._order = lists.order[chosen]
-            self._sizes = _counts(lists, chosen)
+            self._sizes = _sums(chosen, np.diff(lists.starts))
         self._starts = np.cumsum(self._sizes) - self._sizes
 
     def lists_for(self, nearness: NDArray[np.float32], count: int, least: int) -> IndexArray:
@@ -52,9 +52,17 @@ class Masked:
         self._lists_per_row = len(lists.centers) / max(1, selection.count)
 
     def lists_for(self, nearness: NDArray[np.float32], count: int, least: int) -> IndexArray:
-        """See `Listed.lists_for`."""
-        sizes = _counts(self._lists, self._mask[self._lists.order])
-        return _nearest_lists(sizes, nearness, count, least)
+        """See `Listed.lists_for`; now and then a few more."""
+        ranked = np.argsort(-nearness)
+        found = np.empty(0, dtype=np.intp)
+        have = begin = 0
+        while (have < least or len(found) < count) and begin < len(ranked):
+            step = max(_FEWEST_LISTS, count // 2)
+            chosen = ranked[begin : begin + step]
+            sizes = self._selected(chosen)
+            found = np.concatenate([found, chosen[sizes > 0]])
+            have, begin = have + int(sizes.sum()), begin + step
+        return found
 
     def nearest(self, nearness: NDArray[np.float32], least: int) -> Positions:
         """`least` selected rows of the nearest lists."""
@@ -70,6 +78,12 @@ class Masked:
             found.append(rows[: least - have])
             have, begin = have + len(found[-1]), begin + step
         return np.concatenate(found).astype(np.int64)
+
+    def _selected(self, chosen: IndexArray) -> NDArray[np.int64]:
+        """Selected rows of each of these lists."""
+        sizes = self._lists.starts[chosen + 1] - self._lists.starts[chosen]
+        rows = self._lists.order[_ranges(self._lists.starts[chosen], sizes)]
+        return _sums(self._mask[rows], sizes)
 
 
 def listed(lists: CoarseLists, selection: Selection, queries: int) -> Listed | Masked:
@@ -112,18 +126,19 @@ def shares_around(
     count = min(nearest, len(lists.centers))
     chosen = np.argpartition(-nearness, count - 1)[:count]
     sizes = lists.starts[chosen + 1] - lists.starts[chosen]
-    chosen, sizes = chosen[sizes > 0], sizes[sizes > 0]
-    selected = mask[lists.order[_ranges(lists.starts[chosen], sizes)]]
-    each = np.add.reduceat(selected, np.cumsum(sizes) - sizes, dtype=np.int64)
-    return float(each.sum() / sizes.sum()), float((each / sizes).min())
+    each = _sums(mask[lists.order[_ranges(lists.starts[chosen], sizes)]], sizes)
+    share = each[sizes > 0] / sizes[sizes > 0]
+    return float(each.sum() / max(1, sizes.sum())), float(share.min(initial=1.0))
 
 
-def _counts(lists: CoarseLists, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Rows of each list that are chosen; `chosen` (n,) in the lists' order."""
-    counts = np.zeros(len(lists.centers), dtype=np.int64)
-    some = np.flatnonzero(np.diff(lists.starts))
-    counts[some] = np.add.reduceat(chosen, lists.starts[some], dtype=np.int64)
-    return counts
+def _sums(chosen: NDArray[np.bool_], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many are true in each of the runs of these sizes."""
+    sums = np.zeros(len(sizes), dtype=np.int64)
+    some = np.flatnonzero(sizes)
+    if len(some):
+        starts = (np.cumsum(sizes) - sizes)[some]
+        sums[some] = np.add.reduceat(chosen, starts, dtype=np.int64)
+    return sums
 
 
 def _nearest_lists(

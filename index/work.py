@@ -62,7 +62,7 @@ class BackgroundWork:
             if part.state is SegmentState.BUILDING and target.recipe == "exact":
                 self._settle(part)
                 return True
-            if part.index is None and not meets(part, target):
+            if part.recipe == "exact" and not meets(part, target):
                 self._build(part, target)
                 return True
         return False

@@ -1,18 +1,13 @@
 """Inverted lists of 4-bit product codes scanned in registers (André and others, 2015), then
 exact re-ranking: FAISS IndexIVFPQFastScan."""
 
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from embedders.vectors import FloatRows
 from index.recipes.faiss_ivf import FaissIvf
-from index.types import IndexParameters, Metric, SearchParameters
+from index.types import IndexParameters, SearchParameters
 from index.untyped import faiss
 
 _ROUNDS = 10
-_CODES = 16
 
 
 class IvfPq(FaissIvf):
@@ -26,13 +21,6 @@ class IvfPq(FaissIvf):
     probed_share = 0.15
     rerank = 250
     least_train_rows = 16_384
-
-    def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
-        """See `FaissIvf.make`; fewer rows than codes are trained on more than once."""
-        if 0 < len(rows) < _CODES:
-            rows = np.tile(np.asarray(rows), (_CODES, 1))
-            params = replace(params, nlist=params.nlist or 1)
-        return super().make(rows, metric, params)
 
     def codes(
         self, quantizer: Any, dim: int, nlist: int, metric: int, params: IndexParameters

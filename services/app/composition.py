@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from embedders import registry
 from index.engine import FaissEngine
+from index.errors import LockedError, StorageError
 from index.options import EngineOptions
 from services.app.settings import Settings
 from services.rpc.server import Parts, RpcServer, ServerOptions
@@ -47,11 +48,7 @@ def compose(settings: Settings) -> Application:
         StorageError: it cannot be written.
     """
     pools = Pools(settings.cores)
-    engine = FaissEngine(
-        settings.data_dir,
-        threads=pools.cores,
-        options=EngineOptions(seal_rows=settings.index.seal_rows, device=settings.index.device),
-    )
+    engine = open_engine(settings, pools.cores)
     catalog = Catalog(settings.data_dir / "catalog.db")
     limits = settings.limits
     models = ModelRegistry(
@@ -75,3 +72,20 @@ def compose(settings: Settings) -> Application:
     snapshots = Snapshots(engine, settings.data_dir / "snapshots")
     rpc = RpcServer(Parts(models, collections, operations, snapshots), options)
     return Application(settings, pools, engine, catalog, models, collections, operations, rpc)
+
+
+def open_engine(settings: Settings, cores: int) -> FaissEngine:
+    """The engine of the data folder.
+
+    Raises:
+        LockedError: another process serves it.
+        StorageError: it cannot be written; with the cure.
+    """
+    options = EngineOptions(seal_rows=settings.index.seal_rows, device=settings.index.device)
+    try:
+        return FaissEngine(settings.data_dir, threads=cores, options=options)
+    except LockedError:
+        raise
+    except StorageError as error:
+        cure = "let this user write there, or name another folder with --data-dir"
+        raise StorageError(f"{error}; {cure}") from error

@@ -40,7 +40,7 @@ class Snapshots:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine, self._folder = engine, folder
         # left by a process that was killed while it wrote
-        for path in folder.glob(f"*{ARCHIVE}.new"):
+        for path in folder.glob("*.new"):
             path.unlink()
 
     def name_for(self, collection: str, wanted: str) -> str:

@@ -1,7 +1,6 @@
-"""The life of the process: refusals with their cure, drain, data that survive SIGKILL."""
+"""The life of the process: refusals with their cure, and drain."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -110,40 +109,3 @@ def test_sigterm_lets_running_calls_end(tmp_path: Path) -> None:
     assert any('"event": "draining"' in line for line in server.log)
     assert any('"event": "stopped"' in line for line in server.log)
     assert len(replies) == 1
-
-
-def test_acknowledged_writes_survive_sigkill(tmp_path: Path) -> None:
-    acknowledged: list[str] = []
-    rows = np.random.default_rng(0).standard_normal((100_000, 8)).astype(np.float32)
-    server = LocalServer(tmp_path / "data", TOY)
-    with Client(server.address) as client:
-        client.create_collection("kept", dim=8, recipe="hnsw", metric="dot")
-
-    def write(start: int) -> None:
-        with Client(server.address) as client:
-            try:
-                for i in range(start, start + 20_000, 20):
-                    ids = [str(j) for j in range(i, i + 20)]
-                    client.upsert("kept", ids=ids, vectors=rows[i : i + 20])
-                    acknowledged.extend(ids)
-            except LatentspaceError:
-                return
-
-    writers = [threading.Thread(target=write, args=(n * 20_000,)) for n in range(4)]
-    for writer in writers:
-        writer.start()
-    while len(acknowledged) < 2000:
-        time.sleep(0.01)
-    assert server.kill() == -signal.SIGKILL
-    for writer in writers:
-        writer.join()
-    with LocalServer(tmp_path / "data", TOY) as again, Client(again.address) as client:
-        stored = {p.id: p.vector for p in client.scroll("kept", with_vectors=True)}
-        assert set(acknowledged) <= set(stored)
-        for point_id, vector in stored.items():
-            np.testing.assert_array_equal(vector, rows[int(point_id)])
-        best = client.search(
-            "kept", vector=rows[int(acknowledged[-1])], k=1, params={"exact": True}
-        )
-        scores = rows[[int(i) for i in stored]] @ rows[int(acknowledged[-1])]
-        assert best[0].score == pytest.approx(float(scores.max()), rel=1e-5)

@@ -16,7 +16,7 @@ from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
 
 ROWS, DIM, K = 4000, 32, 10
-FACTORY = ["factory:HNSW16", "factory:PCA24,IVF32,SQ8", "factory:IVF32,PQ16x4fs,RFlat"]
+FACTORY = ["factory:HNSW16", "factory:PCA24,IVF32,SQ8", "factory:IVF32,SQ8,RFlat"]
 NAMES = [*sorted(TABLE), *FACTORY]
 
 
@@ -162,8 +162,8 @@ def test_searches_of_different_effort_run_at_once(
 @every_recipe
 @pytest.mark.parametrize("count", [1, 3, 40])
 def test_tiny_segments_work(name: str, count: int) -> None:
-    if name in FACTORY:
-        pytest.skip("a string's own numbers need enough rows to train")
+    if name in FACTORY or name == "ivf_pq":
+        pytest.skip("product codes need at least 16 rows to train")
     rows = data(Metric.COSINE)[0][:count]
     index = recipe(name).build(rows, Metric.COSINE, IndexParameters(), BuildContext())
     positions = index.search(rows, 5, SearchParameters())[1]

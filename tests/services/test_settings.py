@@ -52,6 +52,8 @@ def test_the_data_folder_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ({"models": {"a": {"family": "hash", "kind": 1}}}, "models.a.kind"),
         ({"cores": -1}, "cores"),
         ({"log": {"level": "loud"}}, "log.level"),
+        ({"index": {"seal_rows": 0}}, "index.seal_rows"),
+        ({"index": {"device": "gpu"}}, "index.device"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, given: dict[str, object], said: str) -> None:

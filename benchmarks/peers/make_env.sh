@@ -1,0 +1,6 @@
+#!/bin/sh
+# An environment of their own for the peers of the benchmark, since their dependencies are many.
+set -eu
+cd "$(dirname "$0")/../.."
+python3 -m venv bench-out/peers-venv
+bench-out/peers-venv/bin/pip install -q -r benchmarks/peers/requirements.txt
