@@ -52,9 +52,10 @@ _SCAN_ROWS, _LISTS_ROWS = 5000, 1500
 # the index serves a query if of the rows in the nearest lists so many are selected, or if they
 # are spread evenly: no list has less than this part of the share of all, or than this share
 _AROUND_LISTS = 8
-_DENSE, _EVEN, _LEAST, _LEAST_IN_LISTS = 0.7, 0.4, 0.06, 0.15
-# so much more effort where some are not selected; so many more rows kept on a walk
-_WIDER, _WALK = 1.5, 1.25
+_DENSE, _EVEN, _LEAST, _LEAST_IN_LISTS = 0.7, 0.4, 0.12, 0.15
+# so much more effort where some are not selected; so many more rows kept on a walk, and lists
+# visited where they are chosen
+_WIDER, _WALK, _PROBES = 1.5, 2.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +198,9 @@ class _Search:
         plan = SegmentPlan(self.segment.id, "scan", chosen.count)
         source = listed(lists, chosen, len(queries))
         if index.method == "lists" and index.filters:
-            effort = widened(self.effort)
-            lists_of = _padded(
-                [source.lists_for(one, effort.nprobe, _LISTS_ROWS) for one in nearness]
-            )
-            found = index.search_lists(queries, k, effort, chosen.mask(), lists_of)
+            probes = ceil(_PROBES * self.effort.nprobe)
+            lists_of = _padded([source.lists_for(one, probes, _LISTS_ROWS) for one in nearness])
+            found = index.search_lists(queries, k, self.effort, chosen.mask(), lists_of)
             return *found, replace(plan, method="lists", nprobe=lists_of.shape[1])
         if index.links is None:
             return *scan_lists(rows, lists, source, queries, nearness, k, _SCAN_ROWS), plan

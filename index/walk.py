@@ -11,7 +11,7 @@ from index.scan import Listed, Masked
 from index.types import Metric
 
 _AT_ONCE = 16
-_SEEDS, _SEEDS_SPARSE, _SPARSE = 8, 16, 8
+_SEEDS, _SEEDS_SPARSE, _SPARSE = 8, 12, 8
 
 
 class Links:

@@ -52,7 +52,7 @@ class Snapshots:
         name = wanted or f"{collection[:96]}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
         if not NAME.fullmatch(name):
             raise RequestError("snapshot", f"{name[:40]!r} is not a name for a snapshot")
-        if self._card(name).exists():
+        if self._card(name).exists() or self.archive(name).exists():
             raise RequestError("snapshot", f"there is a snapshot {name!r} already")
         return name
 
