@@ -50,7 +50,11 @@ async def search_load(args: argparse.Namespace, queries: FloatRows) -> None:
 
         async def call(i: int) -> object:
             return await client.search(
-                args.collection, vector=queries[i % len(queries)], k=K, params=params
+                args.collection,
+                vector=queries[i % len(queries)],
+                k=K,
+                params=params,
+                with_payload=False,
             )
 
         await run(call, args.clients, args.seconds)

@@ -72,7 +72,7 @@ def fill(address: str, rows: FloatRows) -> None:
     with Client(address) as client:
         client.create_collection("bench", dim=rows.shape[1], metric="cosine", recipe="hnsw")
         client.upsert("bench", ids=[str(i) for i in range(len(rows))], vectors=rows)
-        client.optimize("bench")
+        client.optimize("bench", full=True)
 
 
 def report(
@@ -98,7 +98,9 @@ def report(
         echo_call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
         echo = time_calls(lambda _: echo_call(payload), calls)
     with Client(address) as client:
-        sync = time_calls(lambda i: client.search("bench", vector=query(i)[0], k=K), calls)
+        sync = time_calls(
+            lambda i: client.search("bench", vector=query(i)[0], k=K, with_payload=False), calls
+        )
     asynchronous = asyncio.run(time_async_client(address, query, calls))
     show(raw, echo, {"stub": stub, "Client": sync, "AsyncClient": asynchronous}, agreed)
 
@@ -107,7 +109,7 @@ async def time_async_client(address: str, query: Callable[[int], FloatRows], cal
     """One AsyncClient, one query at a time."""
     async with AsyncClient(address) as client:
         return await time_async_calls(
-            lambda i: client.search("bench", vector=query(i)[0], k=K), calls
+            lambda i: client.search("bench", vector=query(i)[0], k=K, with_payload=False), calls
         )
 
 
