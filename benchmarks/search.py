@@ -108,10 +108,10 @@ def ingest(server: LocalServer, rows: FloatRows, raw: Raw) -> None:
             ["service, one index built", f"{built_s:.1f}", f"{raw.build_s / built_s:.2f}"],
         ],
     )
-    kept = used + 4 * n * dim
+    kept = (used + 4 * n * dim) / raw.memory_bytes - 1
     print(
         f"  memory a vector: {used / n:.0f} bytes of its own and {4 * dim} of the mapped row file"
-        f" (page cache), {raw.memory_bytes / n:.0f} in raw FAISS ({kept / raw.memory_bytes - 1:+.1%})"
+        f" (page cache), {raw.memory_bytes / n:.0f} in raw FAISS ({kept:+.1%})"
     )
 
 

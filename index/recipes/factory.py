@@ -13,7 +13,8 @@ from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
 
 _TRAIN_ROWS = 262_144
-_TRIAL_DIM = 64
+# a string may ask for a multiple of its own number; one of these has most divisors
+_TRIAL_DIMS = (64, 420, 768, 1000, 1024)
 _LISTS_FROM_ROWS = 20_000
 _EXACT = (faiss.IndexFlat, faiss.IndexHNSWFlat, faiss.IndexIVFFlat)
 _REFUSED = (faiss.IndexIDMap, faiss.IndexIDMap2)
@@ -36,10 +37,7 @@ class Factory(FaissRecipe):
 
     def __init__(self, name: str) -> None:
         self.name, self._text = name, name.partition(":")[2]
-        try:
-            trial = faiss.index_factory(_TRIAL_DIM, self._text)
-        except RuntimeError as error:
-            raise SpecError("recipe", f"FAISS refuses {self._text!r}: {_short(error)}") from error
+        trial = _trial(self._text)
         if isinstance(trial, _REFUSED):
             raise SpecError("recipe", f"{self._text!r}: a segment's rows have ids of their own")
 
@@ -96,6 +94,16 @@ class Factory(FaissRecipe):
         if isinstance(index, faiss.IndexIVF):
             return lists_of_ivf(index, metric)
         return CoarseLists.train(rows, metric) if len(rows) >= _LISTS_FROM_ROWS else None
+
+
+def _trial(text: str) -> Any:
+    message = ""
+    for dim in _TRIAL_DIMS:
+        try:
+            return faiss.index_factory(dim, text)
+        except RuntimeError as error:
+            message = _short(error)
+    raise SpecError("recipe", f"FAISS refuses {text!r}: {message}")
 
 
 def _inner(index: Any) -> Any:

@@ -13,12 +13,12 @@ class RabitQ(FaissIvf):
     """The smallest codes: a bit a number and 20 bytes; needs no training beside the lists."""
 
     name = "rabitq"
-    default_search = SearchParameters(rerank=200)
+    default_search = SearchParameters(rerank=300)
     default_index = IndexParameters()
     min_rows = 20_000
     lists_factor = 1.0
     probed_share = 0.1
-    rerank = 200
+    rerank = 300
 
     def codes(
         self, quantizer: Any, dim: int, nlist: int, metric: int, params: IndexParameters

@@ -242,6 +242,11 @@ def test_unknown_recipes_are_refused(name: str) -> None:
     assert caught.value.field == "recipe"
 
 
+@pytest.mark.parametrize("text", ["IVF8,PQ48x4fs", "PQ7", "PCA40,IVF64,PQ10"])
+def test_strings_for_other_dimensions_are_accepted(text: str) -> None:
+    assert recipe(f"factory:{text}").name == f"factory:{text}"
+
+
 def test_a_misspelt_recipe_is_answered_with_all_names() -> None:
     with pytest.raises(SpecError, match="exact, hnsw, hnsw_sq8, ivf, ivf_pq, ivf_sq8, rabitq"):
         recipe("flat")
