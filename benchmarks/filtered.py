@@ -1,4 +1,4 @@
-"""What filters cost and find, beside the unfiltered search: the figures behind index/plan.py.
+"""What filters cost and find, beside the unfiltered search: the figures behind index/search/plan.py.
 
     python -m benchmarks.filtered [--vectors FILE.npy] [--rows 500000] [--recipe hnsw]
 
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from benchmarks.timing import print_table
 from embedders.vectors import FloatRows, normalize_rows
-from index.exact import search_exact
-from index.lists import CoarseLists
-from index.plan import Segment, search_segment
+from index.columns.selection import Selection
 from index.recipes import recipe
 from index.recipes.base import BuildContext, SegmentIndex
-from index.selection import Selection
+from index.search.exact import search_exact
+from index.search.lists import CoarseLists
+from index.search.plan import Segment, search_segment
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
 

@@ -30,7 +30,7 @@ import psutil
 from benchmarks.overhead import MODELS, K, echo_server, raw_index, request
 from benchmarks.timing import print_table, time_calls
 from embedders.vectors import FloatRows, IndexArray, normalize_rows
-from index.exact import search_exact
+from index.search.exact import search_exact
 from index.types import Metric
 from latentspace import Client
 from latentspace.v1.search_service_pb2_grpc import SearchServiceStub

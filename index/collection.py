@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from embedders.vectors import FloatRows, IndexArray
-from index.accept import accept
 from index.base import Collection, ProgressCallback, SearchRequest
-from index.columns import check_filter, validate_payload
+from index.columns.table import check_filter, validate_payload
 from index.filter import Filter
-from index.hits import find_hits
-from index.operations import Delete, PatchPayload, SelectSlots, Upsert
 from index.reading import (
     blocks_of,
     count_rows,
@@ -17,8 +14,12 @@ from index.reading import (
     ids_of_slots,
     page_of,
     passing_slots,
+    slots_of_ids,
 )
 from index.runtime import CollectionRuntime
+from index.search.hits import find_hits
+from index.store.accept import accept
+from index.store.operations import Delete, PatchPayload, SelectSlots, Upsert
 from index.types import (
     CollectionInfo,
     CollectionSpec,
@@ -124,6 +125,10 @@ class FaissCollection(Collection):
     def ids_of(self, slots: IndexArray) -> list[str]:
         """See `Collection.ids_of`."""
         return ids_of_slots(self._runtime.view, slots)
+
+    def slots_of(self, ids: Sequence[str]) -> IndexArray:
+        """See `Collection.slots_of`."""
+        return slots_of_ids(self._runtime.reader, ids)
 
     def update(
         self,

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from index.change import Change
-from index.durable import write_file
-from index.live import LiveSegments
-from index.manifest import Manifest, save_manifest
-from index.operations import Housekeeping
 from index.options import EngineOptions
-from index.part import Part, View
-from index.segment_files import SegmentFiles
-from index.store_reader import StoreReader
-from index.store_writer import StoreWriter
+from index.segments.durable import write_file
+from index.segments.files import SegmentFiles
+from index.segments.live import LiveSegments
+from index.segments.manifest import Manifest, save_manifest
+from index.segments.part import Part, View
+from index.store.change import Change
+from index.store.group_writer import GroupWriter
+from index.store.operations import Housekeeping
+from index.store.reader import StoreReader
+from index.store.writer import StoreWriter
 from index.types import CollectionSpec
-from index.writer import GroupWriter
 
 _LOG_BYTES = 16 << 20
 # what a row takes in the log beside its vector, about

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from index.columns import Columns, check_fields
+from index.columns.table import Columns, check_fields
 from index.core import CollectionCore
 from index.errors import SpecError
-from index.operations import Housekeeping
-from index.part import Part
-from index.spec_json import dump_spec
+from index.segments.part import Part
+from index.store.operations import Housekeeping
+from index.store.spec_json import dump_spec
 from index.types import CollectionSpec, FieldType
 
 

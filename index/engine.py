@@ -10,16 +10,16 @@ from pathlib import Path
 
 from index.base import Collection, Engine, ProgressCallback
 from index.collection import FaissCollection
-from index.durable import sync
 from index.errors import CollectionExistsError, CollectionNotFoundError, StorageError
 from index.lockfile import FolderLock
 from index.names import check_name
 from index.options import EngineOptions
 from index.recipes import TABLE, recipe
 from index.runtime import CollectionRuntime
+from index.segments.durable import sync
 from index.snapshot import read_snapshot, write_snapshot
-from index.spec_json import check_spec
-from index.store_schema import STORE_FILE, create_store, storage_errors
+from index.store.schema import STORE_FILE, create_store, storage_errors
+from index.store.spec_json import check_spec
 from index.types import CollectionInfo, CollectionSpec
 
 log = logging.getLogger(__name__)

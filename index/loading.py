@@ -8,20 +8,20 @@ from pathlib import Path
 
 import orjson
 
-from index.accept import Accepted
-from index.change import Change
-from index.columns import Columns
+from index.columns.table import Columns
 from index.core import CollectionCore
 from index.errors import StorageError
-from index.live import LiveSegments
-from index.manifest import MANIFEST_FILE, Manifest, load_manifest
-from index.opening import Opening
 from index.options import EngineOptions
-from index.part import View
-from index.segment_files import SegmentFiles
-from index.store_reader import StoreReader
-from index.store_schema import STORE_FILE, storage_errors
-from index.store_writer import StoreWriter
+from index.segments.files import SegmentFiles
+from index.segments.live import LiveSegments
+from index.segments.manifest import MANIFEST_FILE, Manifest, load_manifest
+from index.segments.opening import Opening
+from index.segments.part import View
+from index.store.accept import Accepted
+from index.store.change import Change
+from index.store.reader import StoreReader
+from index.store.schema import STORE_FILE, storage_errors
+from index.store.writer import StoreWriter
 
 log = logging.getLogger(__name__)
 

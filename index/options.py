@@ -22,7 +22,7 @@ class EngineOptions:
         dead_share: a segment with a larger share of dead rows is written anew.
         retry_seconds: pause after background work failed (disk full, for instance).
         device: "cpu", or "cuda:0" and so on: sealed segments live there where their recipe can
-            (`index.gpu_copies`); the CPU where there is no such GPU or FAISS is built without.
+            (`index.gpu.copies`); the CPU where there is no such GPU or FAISS is built without.
     """
 
     threads: int = os.cpu_count() or 1

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from embedders.vectors import FloatRows, IndexArray
 from index.errors import QueryError
 from index.filter import Filter
-from index.live import LiveSegments
-from index.moment import moment
 from index.names import MODALITIES
-from index.part import View
-from index.search import allowed_rows
-from index.store_reader import Records, StoreReader
+from index.search.view import allowed_rows
+from index.segments.live import LiveSegments
+from index.segments.moment import moment
+from index.segments.part import View
+from index.store.reader import Records, StoreReader
 from index.types import Page, Points
 
 MAX_PAGE = 10_000
@@ -113,6 +113,13 @@ def ids_of_slots(view: View, slots: IndexArray) -> list[str]:
         for place, point_id in zip(known, part.ids.at(positions), strict=True):
             ids[place] = point_id
     return [ids[place] for place in places.tolist()]
+
+
+def slots_of_ids(reader: StoreReader, ids: Sequence[str]) -> IndexArray:
+    """Slots of stored points, intp (n,), -1 where there is none."""
+    records = reader.by_ids(list(dict.fromkeys(ids)), with_vectors=False)
+    found = dict(zip(records.ids, records.slots, strict=True))
+    return np.array([found.get(point_id, -1) for point_id in ids], dtype=np.intp)
 
 
 def _points(records: Records, order: Sequence[int], with_payload: bool) -> Points:

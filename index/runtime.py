@@ -8,13 +8,12 @@ from pathlib import Path
 
 from index.declaring import declare_fields, store_spec
 from index.loading import open_core
-from index.maintenance import Maintenance
-from index.operations import WriteOperation
 from index.options import EngineOptions
-from index.part import View
 from index.recipes import concrete, recipe
-from index.store_reader import StoreReader
-from index.store_schema import storage_errors
+from index.segments.part import View
+from index.store.operations import WriteOperation
+from index.store.reader import StoreReader
+from index.store.schema import storage_errors
 from index.types import (
     CollectionInfo,
     CollectionSpec,
@@ -25,6 +24,7 @@ from index.types import (
     WriteResult,
 )
 from index.untyped import faiss
+from index.upkeep.maintenance import Maintenance
 
 _DISK_SECONDS = 1.0
 

@@ -20,13 +20,13 @@ import orjson
 
 from index.base import ProgressCallback
 from index.core import CollectionCore
-from index.durable import FileEntry, checksum, is_intact, sync
 from index.errors import SnapshotError
 from index.loading import SEGMENTS_FOLDER, UNFINISHED_SNAPSHOT
-from index.manifest import MANIFEST_FILE
 from index.runtime import CollectionRuntime
-from index.store_reader import read_meta
-from index.store_schema import STORE_FILE, storage_errors
+from index.segments.durable import FileEntry, checksum, is_intact, sync
+from index.segments.manifest import MANIFEST_FILE
+from index.store.reader import read_meta
+from index.store.schema import STORE_FILE, storage_errors
 from index.types import CollectionInfo
 
 SNAPSHOT_FORMAT = 1

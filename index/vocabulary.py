@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows, IndexArray, normalize_rows
 from index.base import Collection, ProgressCallback, SearchRequest
-from index.columns import Columns, Selection
+from index.columns.table import Columns, Selection
 from index.errors import QueryError, ReadOnlyError
-from index.exact import search_exact
 from index.filter import Filter
-from index.queries import ready_queries
+from index.search.exact import search_exact
+from index.search.queries import ready_queries
 from index.types import (
     CollectionInfo,
     CollectionSpec,

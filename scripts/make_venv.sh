@@ -32,5 +32,6 @@ fi
 
 [ -x "$venv/bin/python" ] || { echo "creating $venv with $python"; "$python" -m venv "$venv"; }
 echo "installing packages (the first time about 6 GB, a few minutes)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+# setuptools warns of folders named as their packages, which is what an editable install is here
+PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
   --editable ./client --editable '.[all,dev]'

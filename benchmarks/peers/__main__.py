@@ -24,7 +24,7 @@ from benchmarks.overhead import MODELS, K
 from benchmarks.search import BATCH, CLIENTS, INGEST_BATCH, load, recall, run_load
 from benchmarks.timing import print_table, time_calls
 from embedders.vectors import FloatRows, IndexArray
-from index.exact import search_exact
+from index.search.exact import search_exact
 from index.types import Metric
 from latentspace import Client
 from services.app.local import LocalServer

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
 from index.errors import RecipeError
-from index.lists import CoarseLists
+from index.search.lists import CoarseLists
+from index.search.walk import Links
 from index.types import IndexParameters, Metric, SearchParameters
-from index.walk import Links
 
 RowMask = NDArray[np.bool_]
 

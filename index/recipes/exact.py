@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
-from index.exact import search_exact
 from index.recipes.base import BuildContext, Recipe, RowMask, SegmentIndex
+from index.search.exact import search_exact
 from index.types import IndexParameters, Metric, SearchParameters
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from embedders.vectors import FloatRows
 from index.errors import SpecError
-from index.lists import CoarseLists
 from index.recipes.faiss_index import FaissRecipe, faiss_metric
 from index.recipes.faiss_ivf import lists_of_ivf, sample
+from index.search.lists import CoarseLists
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
 

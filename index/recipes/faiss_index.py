@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
 from index.errors import RecipeError
-from index.exact import rescore, search_exact
-from index.lists import CoarseLists
 from index.recipes.base import BuildContext, Recipe, RowMask, SegmentIndex
+from index.search.exact import rescore, search_exact
+from index.search.lists import CoarseLists
+from index.search.walk import Links
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
-from index.walk import Links
 
 _CHUNK_ROWS = 4096
 

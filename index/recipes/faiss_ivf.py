@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from embedders.vectors import FloatRows
-from index.lists import CoarseLists
 from index.recipes.faiss_index import FaissRecipe, faiss_metric
+from index.search.lists import CoarseLists
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
 

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from embedders.vectors import FloatRows
-from index.lists import CoarseLists
 from index.recipes.faiss_index import FaissRecipe, faiss_metric
+from index.search.lists import CoarseLists
+from index.search.walk import Links
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
-from index.walk import Links
 
 _LISTS_FROM_ROWS = 20_000
 

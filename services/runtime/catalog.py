@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from index.errors import StorageError
-from index.store_schema import storage_errors
+from index.store.schema import storage_errors
 
 SCHEMA_VERSION = 1
 SCHEMA = """

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from index.base import Engine
-from index.durable import replace_file
-from index.store_schema import storage_errors
+from index.segments.durable import replace_file
+from index.store.schema import storage_errors
 from services.runtime.collections import NAME
 from services.runtime.errors import RequestError, SnapshotNotFoundError
 from services.runtime.operations import Report

@@ -12,9 +12,9 @@ import pytest
 from index.base import SearchRequest
 from index.engine import FaissEngine
 from index.errors import SpecError, StorageError
-from index.merging import merge_window
 from index.options import EngineOptions
 from index.recipes.hnsw import Hnsw
+from index.segments.merging import merge_window
 from index.types import (
     CollectionSpec,
     IndexParameters,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.columns import Columns, check_fields, validate_payload
+from index.columns.table import Columns, check_fields, validate_payload
 from index.errors import FilterError, InvalidPointError, SpecError, StorageError
 from index.filter import All, AnyOf, Condition, Filter, Not, Op, Scalar
 from index.types import FieldType

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
-from index import exact
-from index.exact import TopK, TopOne, rescore, search_exact
+from index.search import exact
+from index.search.exact import TopK, TopOne, rescore, search_exact
 from index.types import Metric
 
 

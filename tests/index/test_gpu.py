@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 
 from embedders.vectors import FloatRows, normalize_rows
-from index import gpu
 from index.base import Collection, SearchRequest
 from index.engine import FaissEngine
-from index.exact import search_exact
-from index.gpu import LIMIT, BeyondDeviceError, Device, DeviceError, open_device
-from index.gpu_copies import CAPABILITIES, pieces_of
-from index.gpu_index import GpuIndex, to_device
+from index.gpu import device as gpu
+from index.gpu.copies import CAPABILITIES, pieces_of
+from index.gpu.device import LIMIT, BeyondDeviceError, Device, DeviceError, open_device
+from index.gpu.index import GpuIndex, to_device
 from index.options import EngineOptions
 from index.recipes import TABLE, recipe
 from index.recipes.base import BuildContext, SegmentIndex
+from index.search.exact import search_exact
 from index.types import CollectionSpec, IndexParameters, Metric, Points, SearchParameters
 from index.untyped import faiss
 
@@ -281,7 +281,7 @@ def test_a_collection_moves_there_and_answers_after_deletes_and_restart(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("index.placing.open_device", lambda _: device)
+    monkeypatch.setattr("index.upkeep.placing.open_device", lambda _: device)
     rows, queries = data(Metric.L2)
     engine, collection = filled(tmp_path, name, "cuda:0")
     collection.upsert(Points([str(i) for i in range(ROWS)], rows))
@@ -305,7 +305,7 @@ def test_a_collection_moves_there_and_answers_after_deletes_and_restart(
 def test_exact_segments_there_get_another_recipe(
     device: Device, pretended: list[Pretended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("index.placing.open_device", lambda _: device)
+    monkeypatch.setattr("index.upkeep.placing.open_device", lambda _: device)
     rows, queries = data(Metric.L2)
     engine, collection = filled(tmp_path, "exact", "cuda:0")
     collection.upsert(Points([str(i) for i in range(ROWS)], rows))

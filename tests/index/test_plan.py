@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows, normalize_rows
-from index import plan
-from index.exact import search_exact
-from index.plan import Segment, search_segment, share
+from index.columns.selection import Selection
 from index.recipes import recipe
 from index.recipes.base import BuildContext, SegmentIndex
-from index.selection import Selection
+from index.search import plan
+from index.search.exact import search_exact
+from index.search.plan import Segment, search_segment, share
 from index.types import IndexParameters, Metric, SearchParameters
 
 ROWS, DIM, K = 20_000, 32, 10

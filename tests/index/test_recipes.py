@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows, normalize_rows
 from index.errors import RecipeError, SpecError
-from index.exact import search_exact
 from index.recipes import TABLE, concrete, recipe
 from index.recipes.base import BuildContext, SegmentIndex
+from index.search.exact import search_exact
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
 

@@ -17,7 +17,7 @@ from index.base import Collection, SearchRequest
 from index.engine import FaissEngine
 from index.errors import StorageError
 from index.options import EngineOptions
-from index.store_writer import StoreWriter
+from index.store.writer import StoreWriter
 from index.types import CollectionSpec, CollectionState, Points
 
 DIM = 64

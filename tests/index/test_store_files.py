@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.durable import FileEntry, checksum, is_intact, replace_file, write_file
 from index.errors import StorageError
-from index.ids import IdList, PackedIds
-from index.manifest import Manifest, SegmentEntry, load_manifest, save_manifest
-from index.rowfile import Keys, map_rows, read_keys, write_keys, write_rows
+from index.segments.durable import FileEntry, checksum, is_intact, replace_file, write_file
+from index.segments.ids import IdList, PackedIds
+from index.segments.manifest import Manifest, SegmentEntry, load_manifest, save_manifest
+from index.segments.rowfile import Keys, map_rows, read_keys, write_keys, write_rows
 from index.types import IndexParameters
 
 IDS = st.lists(st.text(max_size=20).filter(lambda text: text.isprintable()), max_size=30)

@@ -1,0 +1,1 @@
+"""Payload columns of a segment: what filters read."""

@@ -1,0 +1,1 @@
+"""Copies of segments' indexes on a GPU."""

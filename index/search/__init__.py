@@ -1,0 +1,1 @@
+"""From queries to hits: exact, by index, over coarse lists, or along a graph."""

@@ -1,0 +1,1 @@
+"""Parts of a collection: rows, ids, columns and an index each, in memory and as files."""

@@ -1,0 +1,113 @@
+"""Building, saving and loading the index of a segment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from index.recipes import concrete, recipe
+from index.recipes.base import BuildContext, SegmentIndex
+from index.search.exact import search_exact
+from index.segments.durable import write_file
+from index.segments.part import Part
+from index.types import CollectionSpec, IndexParameters, SegmentState
+
+_SAMPLE = 64
+_RECALL_K = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a segment's index should be: a concrete recipe and its parameters."""
+
+    recipe: str
+    params: IndexParameters
+
+
+def target_of(spec: CollectionSpec, live: int, rows: int) -> Target:
+    """For a segment of `rows` rows in a collection of `live` points."""
+    name = concrete(spec.recipe, live, spec.dim)
+    if name == "exact" or rows < max(1, recipe(name).min_rows):
+        return Target("exact", IndexParameters())
+    return Target(name, spec.index)
+
+
+def meets(part: Part, target: Target) -> bool:
+    """Whether a sealed part has the index it should have."""
+    assert part.entry is not None
+    if target.recipe == "exact":
+        return part.recipe == "exact"
+    return part.index is not None and Target(part.entry.recipe, part.entry.params) == target
+
+
+def build_index(
+    folder: Path,
+    number: int,
+    part: Part,
+    target: Target,
+    spec: CollectionSpec,
+    context: BuildContext,
+) -> Part:
+    """The part with this index and its file, SEALED.
+
+    Raises:
+        RecipeError, OSError: nothing is left behind.
+    """
+    assert part.entry is not None
+    files = {role: file for role, file in part.entry.files.items() if role != "index"}
+    if target.recipe == "exact":
+        entry = replace(part.entry, files=files, recipe="exact", params=target.params)
+        return replace(part, index=None, entry=entry, state=SegmentState.SEALED)
+    index = recipe(target.recipe).build(part.rows, spec.metric, target.params, context)
+    files["index"] = write_file(folder / f"{number:08d}.index", index.save)
+    entry = replace(part.entry, files=files, recipe=target.recipe, params=target.params)
+    return replace(part, index=index, entry=entry, state=SegmentState.SEALED)
+
+
+def load_index(folder: Path, part: Part, spec: CollectionSpec) -> Part:
+    """The part with the index its entry names, SEALED.
+
+    Raises:
+        RecipeError
+    """
+    assert part.entry is not None
+    index: SegmentIndex | None = None
+    if "index" in part.entry.files:
+        path = folder / part.entry.files["index"].name
+        index = recipe(part.entry.recipe).load(path, part.rows, spec.metric)
+    return replace(part, index=index, state=SegmentState.SEALED)
+
+
+def with_index_of(part: Part, built: Part) -> Part:
+    """The part as it is now with what `build_index` made of it as it was."""
+    assert part.entry is not None
+    assert built.entry is not None
+    files = {role: file for role, file in part.entry.files.items() if role != "index"}
+    if "index" in built.entry.files:
+        files["index"] = built.entry.files["index"]
+    entry = replace(part.entry, files=files, recipe=built.entry.recipe, params=built.entry.params)
+    return replace(part, index=built.index, entry=entry, state=SegmentState.SEALED)
+
+
+def recall_of(part: Part, spec: CollectionSpec, check: Callable[[int, int], None]) -> float:
+    """recall@10 of a part's index at the collection's effort, against exact search.
+
+    The queries are rows of the segment moved a little, so that they are not their own answers;
+    a hit as good as the tenth exact one counts.
+    """
+    if part.index is None:
+        return 1.0
+    check(0, 1)
+    random = np.random.default_rng(0)
+    # ascending, since the rows are memory-mapped
+    rows = part.rows[np.sort(random.choice(len(part), min(_SAMPLE, len(part)), replace=False))]
+    noise = random.standard_normal(rows.shape, dtype=np.float32)
+    scale = 0.5 * np.linalg.norm(rows, axis=1, keepdims=True) / np.sqrt(spec.dim)
+    queries = np.asarray(rows + scale * noise, dtype=np.float32)
+    if spec.metric.normalizes:
+        queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    best, _ = search_exact(part.rows, queries, _RECALL_K, spec.metric)
+    found, _ = part.index.search(queries, _RECALL_K, spec.search)
+    floor = best[:, -1:] - 1e-5 * np.maximum(1, np.abs(best[:, -1:]))
+    return float(np.mean(found >= floor))

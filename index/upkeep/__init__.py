@@ -1,0 +1,1 @@
+"""Background work: sealing, building, merging, and giving memory and disk back."""
