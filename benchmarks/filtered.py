@@ -1,4 +1,4 @@
-"""What filters cost and find, beside the unfiltered search: the figures behind index/search/plan.py.
+"""What filters cost and find, beside the unfiltered search: the figures behind the search plan.
 
     python -m benchmarks.filtered [--vectors FILE.npy] [--rows 500000] [--recipe hnsw]
 
