@@ -37,6 +37,7 @@ class Collections:
         self.engine, self.models, self.pools = engine, models, pools
         self._catalog = catalog
         self._aliases = catalog.aliases()
+        models.name_taken = lambda name: name in engine.names()
 
     def get(self, name: str) -> Collection:
         """The collection of a name or alias.
@@ -82,7 +83,7 @@ class Collections:
         Raises:
             CollectionExistsError
         """
-        taken = name in self._aliases or self.models.reserves(name)
+        taken = name in self._aliases or name in self.models.vocabularies()
         if taken or name in self.engine.names():
             raise CollectionExistsError(name)
 
@@ -109,7 +110,7 @@ class Collections:
             RequestError, CollectionNotFoundError, AliasError
         """
         check_name("alias", alias)
-        if alias in self.engine.names() or self.models.reserves(alias):
+        if alias in self.engine.names() or alias in self.models.vocabularies():
             raise AliasError(f"{alias!r} is the name of a collection; choose another alias")
         target = self.get(collection).info.name
         previous = await run_in(self.pools.write, self._catalog.set_alias, alias, target)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from embedders.base import Encoder
-from embedders.errors import EmbedderError
+from embedders.errors import EmbedderError, ModelError
 from embedders.lookup import LookupEncoder
 from index.types import CollectionSpec, Metric
 from index.vocabulary import VocabularyCollection
@@ -90,6 +90,8 @@ class ModelRegistry:
     ) -> None:
         self._models = {config.id: Model(config) for config in configs}
         self._pools, self._limits, self._loader = pools, limits, loader
+        #: whether a stored collection has this name: no vocabulary may hide it
+        self.name_taken: Callable[[str], bool] = lambda name: False
         #: told of every model that was loaded, failed or was unloaded
         self.on_change: Callable[[Model], Awaitable[None]] = nobody
 
@@ -147,12 +149,13 @@ class ModelRegistry:
         """Read-only collections of the loaded lookup models, by name."""
         return {name: m.vocabulary for name, m in self._models.items() if m.vocabulary is not None}
 
-    def reserves(self, name: str) -> bool:
-        """Whether a collection of this name would hide a model's vocabulary, loaded or not."""
-        model = self._models.get(name)
-        return model is not None and (
-            model.vocabulary is not None or model.config.family in ("word2vec", "node2vec")
-        )
+    def _check_name(self, encoder: Encoder) -> None:
+        name = encoder.info.id
+        if isinstance(encoder, LookupEncoder) and self.name_taken(name):
+            raise ModelError(
+                f"model {name!r} publishes its vocabulary as a collection of that name, and there"
+                " is a stored one: give the model another name, or delete the collection"
+            )
 
     async def _load(self, model: Model) -> None:
         config, started = model.config, time.perf_counter()
@@ -166,6 +169,7 @@ class ModelRegistry:
                 config.source,
                 config.options,
             )
+            self._check_name(encoder)
         except EmbedderError as error:
             model.state, model.reason = ModelState.FAILED, str(error)
             raise

@@ -33,6 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, keyed: KeyedVectors) -> Ite
     settings = {
         "models": {
             "words": {"family": "word2vec", "source": str(path)},
+            "unloaded-words": {"family": "word2vec", "source": str(path), "preload": False},
             "toy": {"family": "hash", "options": {"dim": DIM}},
             "other": {"family": "hash", "options": {"dim": DIM, "seed": "another"}},
             "later": {"family": "hash", "preload": False},

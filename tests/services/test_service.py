@@ -256,6 +256,17 @@ def test_models_load_and_unload(client: Client, channel: grpc.Channel) -> None:
         client.embed("later", texts=["x"])
 
 
+def test_a_vocabulary_hides_no_stored_collection(client: Client) -> None:
+    client.create_collection("unloaded-words", dim=2, recipe="exact")
+    with pytest.raises(Exception, match="another name, or delete the collection"):
+        client.load_model("unloaded-words")
+    assert client.collection("unloaded-words").points == 0
+    client.delete_collection("unloaded-words")
+    client.load_model("unloaded-words")
+    assert client.collection("unloaded-words").points == 600
+    client.unload_model("unloaded-words")
+
+
 def test_health_speaks_of_services_and_models(channel: grpc.Channel) -> None:
     check = health_pb2_grpc.HealthStub(channel).Check
     for service in ["", "latentspace.v1.SearchService", "latentspace.v1.EmbeddingService/words"]:
