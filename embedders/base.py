@@ -95,7 +95,6 @@ class ModelInfo:
     logit_scale: float | None = None
     logit_bias: float | None = None
     same_threshold: float | None = None
-    matryoshka: bool = True
 
     @property
     def space_id(self) -> str:

@@ -98,7 +98,7 @@ class Maintenance:
             except Cancelled:
                 self._resume()
                 self._wake.set()
-            except Exception as error:
+            except Exception as error:  # the thread outlives any failure and tries again
                 log.warning("collection %s: background work", self._core.name, exc_info=error)
                 self._core.trouble = f"background work failed and is tried again: {error}"
                 timeout = self._core.options.retry_seconds
@@ -139,7 +139,7 @@ class Maintenance:
         except Cancelled as error:
             future.set_exception(StorageError(f"optimising was stopped at {error}"))
             raise
-        except Exception as error:
+        except Exception as error:  # a caller waits for it, whatever it is
             future.set_exception(_as_ours(error))
             raise
         finally:

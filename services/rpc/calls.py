@@ -96,7 +96,7 @@ def _guard_unary(method: MethodDescriptor, behaviour: Unary) -> Unary:
         started = time.perf_counter_ns()
         try:
             reply = await behaviour(decoded(request), context)
-        except Exception as error:
+        except Exception as error:  # the table maps every exception
             await _fail(method, context, error, started)
             raise AssertionError("abort raises") from error
         _log(method, "OK", started)

@@ -43,7 +43,6 @@ CODES: Mapping[type[Exception], grpc.StatusCode] = {
     runtime.SpaceMismatchError: Code.FAILED_PRECONDITION,
     runtime.ModelNotFoundError: Code.NOT_FOUND,
     runtime.ModelNotReadyError: Code.FAILED_PRECONDITION,
-    runtime.ModelInUseError: Code.FAILED_PRECONDITION,
     runtime.OperationNotFoundError: Code.NOT_FOUND,
     runtime.SnapshotNotFoundError: Code.NOT_FOUND,
     runtime.AliasError: Code.FAILED_PRECONDITION,

@@ -5,7 +5,6 @@ ServiceError
 │   └── SpaceMismatchError   vectors of two spaces cannot be compared
 ├── ModelNotFoundError       no model of this name is configured
 ├── ModelNotReadyError       configured, not answering now; says where it stands
-├── ModelInUseError          it cannot be unloaded now
 ├── OperationNotFoundError   no operation has this id
 ├── SnapshotNotFoundError    no snapshot has this name
 ├── AliasError               the name is a collection's, or the alias is unknown
@@ -53,10 +52,6 @@ class ModelNotReadyError(ServiceError):
     def __init__(self, model: str, state: str, reason: str = "") -> None:
         cure = reason or "load it with LoadModel (latentspace models load)"
         super().__init__(f"model {model!r} is {state}: {cure}")
-
-
-class ModelInUseError(ServiceError):
-    """The model cannot be unloaded now."""
 
 
 class OperationNotFoundError(ServiceError):

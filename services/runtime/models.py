@@ -173,7 +173,7 @@ class ModelRegistry:
         except EmbedderError as error:
             model.state, model.reason = ModelState.FAILED, str(error)
             raise
-        except BaseException:
+        except BaseException:  # whatever it was, the model does not stay LOADING
             model.state, model.reason = ModelState.FAILED, "loading failed; see the server's log"
             raise
         limit_torch_threads()
