@@ -14,6 +14,8 @@ VectorLike = ArrayLike
 VectorsLike = ArrayLike | Sequence[ArrayLike]
 
 _BFLOAT16 = "bfloat16"
+# compared first, since the name of a dtype is made anew each time it is asked for
+_FLOAT32 = np.dtype("<f4")
 
 
 def as_rows(vectors: VectorsLike, name: str = "vectors") -> NDArray[Any]:
@@ -24,7 +26,7 @@ def as_rows(vectors: VectorsLike, name: str = "vectors") -> NDArray[Any]:
     """
     try:
         rows = np.asarray(vectors)
-        if rows.dtype.name not in ("float16", _BFLOAT16):
+        if rows.dtype != _FLOAT32 and rows.dtype.name not in ("float16", _BFLOAT16):
             rows = rows.astype("<f4", copy=False)
     except (ValueError, TypeError) as error:
         raise InvalidArgumentError(f"{name}: not an array of numbers ({error})") from error
@@ -73,11 +75,15 @@ def floats(data: bytes) -> NDArray[np.float32]:
 
 
 def _wire_dtype(dtype: np.dtype[Any]) -> types_pb2.Dtype.ValueType:
+    if dtype == _FLOAT32:
+        return types_pb2.DTYPE_FLOAT32
     names = {"float16": types_pb2.DTYPE_FLOAT16, _BFLOAT16: types_pb2.DTYPE_BFLOAT16}
     return names.get(dtype.name, types_pb2.DTYPE_FLOAT32)
 
 
 def _little_endian(rows: NDArray[Any]) -> NDArray[Any]:
+    if rows.dtype == _FLOAT32:
+        return rows
     if rows.dtype.name == _BFLOAT16:
         return rows.view("<u2").astype("<u2").view(rows.dtype)
     return rows.astype(rows.dtype.newbyteorder("<"), copy=False)

@@ -59,8 +59,12 @@ def build_index(
     if target.recipe == "exact":
         entry = replace(part.entry, files=files, recipe="exact", params=target.params)
         return replace(part, index=None, entry=entry, state=SegmentState.SEALED)
-    index = recipe(target.recipe).build(part.rows, spec.metric, target.params, context)
-    files["index"] = write_file(folder / f"{number:08d}.index", index.save)
+    made, path = recipe(target.recipe), folder / f"{number:08d}.index"
+    files["index"] = write_file(
+        path, made.build(part.rows, spec.metric, target.params, context).save
+    )
+    # read back, so that what FAISS can map is the kernel's memory and not this process's own
+    index = made.load(path, part.rows, spec.metric)
     entry = replace(part.entry, files=files, recipe=target.recipe, params=target.params)
     return replace(part, index=index, entry=entry, state=SegmentState.SEALED)
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager
 
+from embedders.memory import give_back
 from index.base import ProgressCallback
 from index.core import CollectionCore
 from index.errors import StorageError, VectorIndexError
@@ -39,7 +40,7 @@ class Maintenance:
         self._wake = threading.Event()
         self._requests: list[tuple[bool, Future[None]]] = []
         self._thread: threading.Thread | None = None
-        self._closing = self._serving = False
+        self._closing = self._serving = self._freed = False
 
     def wake(self) -> None:
         """There may be work."""
@@ -104,14 +105,24 @@ class Maintenance:
                 timeout = self._core.options.retry_seconds
 
     def _serve(self) -> None:
-        while not self._closing:
-            if not (self._serve_request() or self._piece()):
-                return
+        while not self._closing and (self._serve_request() or self._piece()):
+            pass
+        if self._freed:
+            self._freed = False
+            give_back()
 
     def _piece(self) -> bool:
         work = self._work
-        if work.fold_one() or work.save_one() or work.seal_one():
+        if work.fold_one() or work.save_one():
             return True
+        if work.seal_one() or self._heavy_piece():
+            # buffers of a sealed segment or scratch of a build: much, and not needed soon
+            self._freed = True
+            return True
+        return False
+
+    def _heavy_piece(self) -> bool:
+        work = self._work
         with self._turn():
             return (
                 self.recipe_change.step()
@@ -127,7 +138,7 @@ class Maintenance:
             if not self._requests or self._closing:
                 return False
             full, future = self._requests.pop(0)
-            self._serving = True
+            self._serving = self._freed = True
             self.progress.resume()
         if not future.set_running_or_notify_cancel():
             self._serving = False

@@ -78,12 +78,18 @@ def search_batcher(collection: Collection, pools: Pools) -> SearchBatcher:
     """The queue of one collection; it does not keep the collection alive."""
     target = ref(collection)
 
-    async def work(_: Hashable, batch: Sequence[SearchRequest]) -> list[Hits | Exception]:
-        searched = target()
-        assert searched is not None, "every caller holds its collection"
-        return list(await run_in(pools.search, search_together, searched, batch))
+    def searched() -> Collection:
+        found = target()
+        assert found is not None, "every caller holds its collection"
+        return found
 
-    return Batcher(f"collection {collection.name!r}", work, LIMITS)
+    async def work(_: Hashable, batch: Sequence[SearchRequest]) -> list[Hits | Exception]:
+        return list(await run_in(pools.search, search_together, searched(), batch))
+
+    def quick_work(request: SearchRequest) -> Hits:
+        return searched().search(request)
+
+    return Batcher(f"collection {collection.name!r}", work, LIMITS, quick_work)
 
 
 def search_together(collection: Collection, batch: Sequence[SearchRequest]) -> list[Hits]:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 import pytest
 
-from services.runtime.batching import Batcher, BatchLimits
+from services.runtime.batching import CALLS_ALONE, Batcher, BatchLimits
 from services.runtime.errors import DeadlineError, OverloadedError, WorkError
 
 
@@ -150,3 +150,56 @@ async def test_close_lets_queued_work_end() -> None:
     await asyncio.sleep(0)
     await batcher.close()
     assert (await call).results == [2, 4, 6]
+
+
+async def call(batcher: Batcher[int, int], item: int, key: Hashable = None) -> int | Exception:
+    """One call, and a turn of the loop after it, as any network would give."""
+    [result] = (await batcher.run([item], [1], key)).results
+    await asyncio.sleep(0.001)
+    return result
+
+
+def where_it_ran(slow_s: float = 0.0) -> tuple[list[str], Batcher[int, int]]:
+    """A batcher that notes whether an item ran in a lane or in the event loop."""
+    places: list[str] = []
+
+    async def lane(_: Hashable, items: Sequence[int]) -> list[int | Exception]:
+        places.extend("lane" for _ in items)
+        await asyncio.sleep(slow_s)
+        return [2 * item for item in items]
+
+    def loop(item: int) -> int:
+        places.append("loop")
+        if item < 0:
+            raise ValueError(f"{item} is negative")
+        return 2 * item
+
+    return places, Batcher("test", lane, BatchLimits(lanes=1), loop)
+
+
+async def test_quick_calls_one_at_a_time_run_in_the_event_loop() -> None:
+    places, batcher = where_it_ran()
+    for i in range(8):
+        assert await call(batcher, i) == 2 * i
+    assert places == ["lane"] * CALLS_ALONE + ["loop"] * (8 - CALLS_ALONE)
+    assert batcher.stats.items == 8
+    assert isinstance(await call(batcher, -1), ValueError)
+
+
+async def test_calls_that_meet_others_run_in_lanes() -> None:
+    places, batcher = where_it_ran()
+    for i in range(8):
+        await call(batcher, i)
+    places.clear()
+    results = await asyncio.gather(*(batcher.run([i], [1]) for i in range(5)))
+    assert [result.results for result in results] == [[2 * i] for i in range(5)]
+    # the first could not know of the others
+    assert places == ["loop", "lane", "lane", "lane", "lane"]
+
+
+@pytest.mark.parametrize(("slow_s", "keys"), [(0.005, [0] * 10), (0.0, list(range(10)))])
+async def test_slow_or_unlike_calls_run_in_lanes(slow_s: float, keys: list[int]) -> None:
+    places, batcher = where_it_ran(slow_s)
+    for key in keys:
+        await call(batcher, 1, key)
+    assert places == ["lane"] * 10
