@@ -94,6 +94,7 @@ def ingest(server: LocalServer, rows: FloatRows, raw: Raw) -> None:
         client.optimize("bench", full=True)
         built_s = time.perf_counter() - started
     used = anonymous_bytes(server.process.pid) - before
+    mapped = mapped_bytes(server.process.pid, server.data_dir)
     n, dim = rows.shape
     print_table(
         f"{n} vectors of {dim} numbers",
@@ -108,9 +109,9 @@ def ingest(server: LocalServer, rows: FloatRows, raw: Raw) -> None:
             ["service, one index built", f"{built_s:.1f}", f"{raw.build_s / built_s:.2f}"],
         ],
     )
-    kept = (used + 4 * n * dim) / raw.memory_bytes - 1
+    kept = (used + mapped) / raw.memory_bytes - 1
     print(
-        f"  memory a vector: {used / n:.0f} bytes of its own and {4 * dim} of the mapped row file"
+        f"  memory a vector: {used / n:.0f} bytes of its own and {mapped / n:.0f} of mapped files"
         f" (page cache), {raw.memory_bytes / n:.0f} in raw FAISS ({kept:+.1%})"
     )
 
@@ -119,6 +120,13 @@ def anonymous_bytes(pid: int) -> int:
     """Memory of a process that no file backs."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Anonymous:"))
+
+
+def mapped_bytes(pid: int, folder: Path) -> int:
+    """Size of the files under a folder that a process has mapped."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    paths = {line.split(maxsplit=5)[-1] for line in lines if str(folder) in line}
+    return sum(Path(path).stat().st_size for path in paths if Path(path).exists())
 
 
 def measure_batches(

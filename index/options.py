@@ -21,6 +21,7 @@ class EngineOptions:
         max_segment_rows: merging makes none larger, `optimize(full=True)` apart.
         dead_share: a segment with a larger share of dead rows is written anew.
         retry_seconds: pause after background work failed (disk full, for instance).
+        memory_bytes: what the recipe `auto` may take for the index of a collection; 0: no limit.
         device: "cpu", or "cuda:0" and so on: sealed segments live there where their recipe can
             (`index.gpu.copies`); the CPU where there is no such GPU or FAISS is built without.
     """
@@ -32,6 +33,7 @@ class EngineOptions:
     max_segment_rows: int = 4_000_000
     dead_share: float = 0.2
     retry_seconds: float = 5.0
+    memory_bytes: int = 0
     device: str = "cpu"
 
     def with_threads(self, threads: int) -> "EngineOptions":

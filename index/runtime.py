@@ -77,7 +77,7 @@ class CollectionRuntime:
         return CollectionInfo(
             name=core.name,
             spec=core.spec,
-            recipe=concrete(core.spec.recipe, view.live, core.spec.dim),
+            recipe=concrete(core.spec.recipe, view.live, core.spec.dim, core.options.memory_bytes),
             points=view.live,
             version=view.version,
             state=CollectionState.DEGRADED if reason else CollectionState.READY,

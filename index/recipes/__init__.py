@@ -40,10 +40,10 @@ def recipe(name: str) -> Recipe:
     return made
 
 
-def concrete(name: str, rows: int, dim: int) -> str:
-    """`name`, with "auto" replaced by the recipe it stands for at this size."""
+def concrete(name: str, rows: int, dim: int, budget_bytes: int = 0) -> str:
+    """`name`, with "auto" replaced by the recipe it stands for at this size and budget."""
     if name != "auto":
         return name
     from index.recipes.auto import choose
 
-    return choose(rows, dim)
+    return choose(rows, dim, budget_bytes)

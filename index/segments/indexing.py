@@ -25,9 +25,9 @@ class Target:
     params: IndexParameters
 
 
-def target_of(spec: CollectionSpec, live: int, rows: int) -> Target:
-    """For a segment of `rows` rows in a collection of `live` points."""
-    name = concrete(spec.recipe, live, spec.dim)
+def target_of(spec: CollectionSpec, live: int, rows: int, budget_bytes: int = 0) -> Target:
+    """For a segment of `rows` rows in a collection of `live` points; the budget is `auto`'s."""
+    name = concrete(spec.recipe, live, spec.dim, budget_bytes)
     if name == "exact" or rows < max(1, recipe(name).min_rows):
         return Target("exact", IndexParameters())
     return Target(name, spec.index)

@@ -52,7 +52,9 @@ class RecipeChange:
         built: list[Part] = []
         try:
             for part in self._core.sealed():
-                target = target_of(spec, self._core.view.live, part.live)
+                target = target_of(
+                    spec, self._core.view.live, part.live, self._core.options.memory_bytes
+                )
                 if not meets(part, target):
                     built.append(self._built(part, target, spec))
             reason = self._shortfall(built, spec)

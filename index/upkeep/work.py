@@ -131,7 +131,8 @@ class BackgroundWork:
             self._progress.begin("build")
 
     def _target(self, part: Part) -> Target:
-        return target_of(self._core.spec, self._core.view.live, part.live)
+        core = self._core
+        return target_of(core.spec, core.view.live, part.live, core.options.memory_bytes)
 
     def _rewrite(self, parts: Sequence[Part], stage: str, build: bool) -> None:
         core = self._core

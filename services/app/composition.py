@@ -12,10 +12,14 @@ from services.rpc.server import Parts, RpcServer, ServerOptions
 from services.runtime.batching import BatchLimits
 from services.runtime.catalog import Catalog
 from services.runtime.collections import Collections
+from services.runtime.evaluation import Evaluation
+from services.runtime.jobs import Jobs
 from services.runtime.models import ModelConfig, ModelRegistry
 from services.runtime.operations import Operations
 from services.runtime.pools import Pools
 from services.runtime.snapshots import Snapshots
+from services.runtime.sources import Sources
+from services.runtime.training import Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,15 @@ def compose(settings: Settings) -> Application:
     )
     operations = Operations(catalog)
     snapshots = Snapshots(engine, settings.data_dir / "snapshots")
-    rpc = RpcServer(Parts(models, collections, operations, snapshots), options)
+    jobs = Jobs(settings.data_dir / "jobs", pools.cores)
+    sources = Sources(settings.roots)
+    training = Training(
+        settings.data_dir / "models", catalog, collections, operations, jobs, sources
+    )
+    evaluation = Evaluation(collections, operations, jobs, sources)
+    rpc = RpcServer(
+        Parts(models, collections, operations, snapshots, training, evaluation), options
+    )
     return Application(settings, pools, engine, catalog, models, collections, operations, rpc)
 
 
@@ -81,7 +93,10 @@ def open_engine(settings: Settings, cores: int) -> FaissEngine:
         LockedError: another process serves it.
         StorageError: it cannot be written; with the cure.
     """
-    options = EngineOptions(seal_rows=settings.index.seal_rows, device=settings.index.device)
+    wanted = settings.index
+    options = EngineOptions(
+        seal_rows=wanted.seal_rows, memory_bytes=wanted.memory_mib << 20, device=wanted.device
+    )
     try:
         return FaissEngine(settings.data_dir, threads=cores, options=options)
     except LockedError:

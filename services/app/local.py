@@ -41,6 +41,7 @@ class LocalServer:
         settings: Mapping[str, Any] | None = None,
         start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:
+        self.data_dir = data_dir
         self.log: list[str] = []
         self.address = ""
         self._serving = threading.Event()
