@@ -74,6 +74,11 @@ class IndexSettings(BaseModel):
         pattern=rf"^({DEVICE_PATTERN})$",
         description="cpu, or cuda:0 for segments on a GPU (needs the extra gpu in place of cpu)",
     )
+    memory_mib: int = Field(
+        default=0,
+        ge=0,
+        description="what the recipe auto may take for one collection's index; 0: no limit",
+    )
 
 
 class LogSettings(BaseModel):
@@ -110,6 +115,10 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     index: IndexSettings = IndexSettings()
     log: LogSettings = LogSettings()
+    roots: list[Path] = Field(
+        default_factory=list,
+        description="folders whose files TrainModel and Evaluate may read; none: refused",
+    )
     cores: int = Field(default=0, ge=0, description="CPU budget of all work; 0: every core")
     drain_s: float = Field(default=20.0, ge=0, description="grace for running calls after SIGTERM")
     metrics_listen: str = Field(
@@ -131,6 +140,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("roots")
+    @classmethod
+    def _absolute_roots(cls, value: list[Path]) -> list[Path]:
+        return [root.expanduser().absolute() for root in value]
 
 
 def load_settings(
