@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from embedders.errors import ItemError, ModalityError, OptionError
+from embedders.png import grey_png
 from embedders.space import space_id
 from embedders.vectors import FloatRows, IndexArray, normalize_rows
 
@@ -58,6 +59,12 @@ class EncodeOptions:
 
 
 DEFAULT_OPTIONS = EncodeOptions()
+
+#: what warms a model up: a text of some words, and a grey PNG of 64 x 64 pixels
+WARM_ITEMS: Mapping[Modality, str | bytes] = {
+    Modality.TEXT: "a text of some words to warm up",
+    Modality.IMAGE: grey_png(64),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,10 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An item ready for `encode`. `cost` is tokens or pixels, `tokens` counts before truncation."""
+    """An item ready for `encode`. `tokens` counts before truncation.
+
+    `cost` is in tokens; an image costs one for each patch of 16 x 16 pixels that a model sees.
+    """
 
     data: Any
     modality: Modality
@@ -197,6 +207,17 @@ class Encoder(ABC):
         if options.dimensions and options.dimensions < self.info.dim:
             rows = normalize_rows(rows[:, : options.dimensions])
         return Encoded(rows, encoded.index, encoded.regions, encoded.errors)
+
+    def warm_up(self) -> None:
+        """One forward pass for each modality, so that the first call waits for nothing.
+
+        Texts and images are made up; one that the model refuses is no fault. Encoders that do
+        not compute, or whose made-up image would not reach their network, have their own way.
+        """
+        for modality in sorted(self.info.modalities & WARM_ITEMS.keys()):
+            [prepared] = self.prepare_batch([Item(modality, WARM_ITEMS[modality])])
+            if isinstance(prepared, Prepared):
+                self.encode([prepared])
 
     def close(self) -> None:
         """Gives memory back; the encoder is not used again."""

@@ -10,6 +10,7 @@ EmbedderError
     ├── UnknownKeyError        the vocabulary does not have this key
     ├── ItemTooLargeError      over a limit in bytes, pixels or tokens
     └── InvalidItemError       empty, damaged or undecodable
+        └── NoFaceError        an image in which no face is seen
 """
 
 from collections.abc import Sequence
@@ -60,10 +61,15 @@ class ModalityError(ItemError):
 
 
 class UnknownKeyError(ItemError):
-    """The vocabulary does not have this key; `suggestions` are close spellings, best first."""
+    """The vocabulary does not have this key; `suggestions` are close spellings, best first.
 
-    def __init__(self, key: str, suggestions: Sequence[str] = ()) -> None:
+    Args:
+        cure: what else the caller can do.
+    """
+
+    def __init__(self, key: str, suggestions: Sequence[str] = (), cure: str = "") -> None:
         hint = f"; close spellings: {', '.join(suggestions)}" if suggestions else ""
+        hint += f"; {cure}" if cure else ""
         super().__init__(f"{key!r} is not in the vocabulary{hint}")
         self.key, self.suggestions = key, tuple(suggestions)
 
@@ -74,3 +80,7 @@ class ItemTooLargeError(ItemError):
 
 class InvalidItemError(ItemError):
     """Empty, damaged or undecodable."""
+
+
+class NoFaceError(InvalidItemError):
+    """An image in which no face is seen."""

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
 
+import numpy as np
 from pydantic import Field
 
 from embedders.base import Encoded, EncodeOptions, Encoder, Item, Modality, ModelInfo, Prepared
-from embedders.errors import InvalidItemError
+from embedders.errors import InvalidItemError, UnknownKeyError
 from embedders.formats import read_vocabulary
 from embedders.options import STRICT, read_options
 from embedders.sources import model_file
+from embedders.vectors import FloatRows
 from embedders.vocabulary import Vocabulary
 
 
@@ -27,11 +29,14 @@ class LookupEncoder(Encoder):
     """Keys to the rows of a vocabulary, unchanged (not scaled to unit length).
 
     Keys are matched exactly: case and accents count. An unknown key is an `UnknownKeyError`
-    with close spellings, other-case ones first.
+    with close spellings, other-case ones first; where the model can make a row for it and the
+    call sets `compose_unknown`, it gets that row and is marked as composed.
     """
 
     family: ClassVar[str]
     default_source: ClassVar[str]
+    #: what `compose` makes rows of, for messages
+    composed_of: ClassVar[str] = "its subwords"
 
     def __init__(self, model_id: str, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
@@ -43,7 +48,7 @@ class LookupEncoder(Encoder):
             revision=vocabulary.revision,
             # as the file has them: what it happens to hold must not decide the space
             normalized=False,
-            memory_bytes=vocabulary.vectors.nbytes,
+            memory_bytes=vocabulary.nbytes,
         )
 
     @classmethod
@@ -61,12 +66,27 @@ class LookupEncoder(Encoder):
 
         Raises:
             InvalidItemError: empty, or not text.
-            UnknownKeyError: not in the vocabulary.
+            UnknownKeyError: not in the vocabulary, and not composed.
         """
         if not isinstance(item.value, str) or not item.value:
             raise InvalidItemError("a key is a string that is not empty")
-        return Prepared(self.vocabulary.position(item.value), Modality.KEY)
+        key = item.value
+        if key in self.vocabulary:
+            return Prepared(self.vocabulary.position(key), Modality.KEY)
+        row = self.compose(key)
+        if row is not None and options.compose_unknown:
+            return Prepared(row, Modality.KEY, composed=True)
+        cure = "" if row is None else f"compose_unknown_keys makes a row of {self.composed_of}"
+        raise UnknownKeyError(key, self.vocabulary.suggest(key), cure)
+
+    def compose(self, key: str) -> FloatRows | None:
+        """A row for a key that is not in the vocabulary, float32 (d,); None where it cannot."""
+        subwords = self.vocabulary.subwords
+        return None if subwords is None else subwords.compose(key)
 
     def _forward(self, batch: Sequence[Prepared], options: EncodeOptions) -> Encoded:
-        positions = [prepared.data for prepared in batch]
-        return Encoded.one_each(self.vocabulary.vectors[positions])
+        vectors = self.vocabulary.vectors
+        if not any(prepared.composed for prepared in batch):
+            return Encoded.one_each(vectors[[prepared.data for prepared in batch]])
+        rows = [p.data if p.composed else vectors[p.data] for p in batch]
+        return Encoded.one_each(np.stack(rows))

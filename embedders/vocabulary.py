@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from embedders.errors import ModelFormatError, UnknownKeyError
 from embedders.spelling import SpellingIndex
+from embedders.subwords import Subwords
 from embedders.vectors import FloatRows, IndexArray
 
 HASH_ROWS = 16_384
@@ -23,6 +24,7 @@ class Vocabulary:
         vectors: float32 (n, d), finite.
         counts: int64 (n,), occurrences of each key; None where not known.
         metadata: what its file tells about its making.
+        subwords: makes rows of words that are not among the keys, where the model can.
 
     Raises:
         ModelFormatError: keys and rows do not fit each other, or a key is not acceptable.
@@ -34,6 +36,7 @@ class Vocabulary:
         vectors: FloatRows,
         counts: NDArray[np.int64] | None = None,
         metadata: Mapping[str, str] | None = None,
+        subwords: Subwords | None = None,
     ) -> None:
         self.keys = list(keys)
         self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
@@ -41,6 +44,7 @@ class Vocabulary:
         self.vectors.flags.writeable = False
         self.counts = counts
         self.metadata = dict(metadata or {})
+        self.subwords = subwords
         self._positions = {key: position for position, key in enumerate(self.keys)}
         self._lock = Lock()
         self._check()
@@ -55,6 +59,11 @@ class Vocabulary:
     def dim(self) -> int:
         """Numbers a row."""
         return int(self.vectors.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows."""
+        return self.vectors.nbytes + (0 if self.subwords is None else self.subwords.rows.nbytes)
 
     @cached_property
     def revision(self) -> str:

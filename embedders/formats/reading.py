@@ -5,6 +5,7 @@ from pathlib import Path
 
 from embedders.errors import ModelFormatError
 from embedders.formats.binary import read_word2vec_binary
+from embedders.formats.fasttext import read_fasttext
 from embedders.formats.layout import read_safetensors
 from embedders.formats.sniffing import VocabularyFormat, sniff
 from embedders.formats.text import read_glove_text, read_word2vec_text
@@ -17,6 +18,7 @@ READERS: Mapping[VocabularyFormat, Reader] = {
     VocabularyFormat.WORD2VEC_TEXT: read_word2vec_text,
     VocabularyFormat.WORD2VEC_BINARY: read_word2vec_binary,
     VocabularyFormat.GLOVE_TEXT: read_glove_text,
+    VocabularyFormat.FASTTEXT: read_fasttext,
 }
 
 

@@ -16,12 +16,13 @@ FASTTEXT = b"\xba\x16\x4f\x2f"
 
 
 class VocabularyFormat(StrEnum):
-    """Formats that can be read and written; all but SAFETENSORS also as .gz."""
+    """Formats that can be read, all but SAFETENSORS also as .gz; FASTTEXT is not written."""
 
     SAFETENSORS = "safetensors"
     WORD2VEC_TEXT = "word2vec-text"
     WORD2VEC_BINARY = "word2vec-binary"
     GLOVE_TEXT = "glove-text"
+    FASTTEXT = "fasttext-bin"
 
 
 def sniff(path: Path) -> VocabularyFormat:
@@ -33,6 +34,8 @@ def sniff(path: Path) -> VocabularyFormat:
     with open_read(path) as file:
         head = file.read(HEAD_BYTES)
     _refuse_known_strangers(path, head)
+    if head.startswith(FASTTEXT):
+        return VocabularyFormat.FASTTEXT
     # safetensors: 8 bytes that give the length of a JSON header, then that header
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
         return VocabularyFormat.SAFETENSORS
@@ -64,7 +67,5 @@ def _refuse_known_strangers(path: Path, head: bytes) -> None:
             "convert it where you trust it: "
             "KeyedVectors.load(path).save_word2vec_format('vectors.bin', binary=True)"
         )
-    if head.startswith(FASTTEXT):
-        raise ModelFormatError(f"{path}: a fastText .bin model; use its .vec file of vectors")
     if head.startswith(b"PK\x03\x04"):
         raise ModelFormatError(f"{path}: a zip archive; unpack it and load the vectors file in it")

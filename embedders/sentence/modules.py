@@ -20,7 +20,8 @@ from transformers.utils import logging as transformers_logging
 
 from embedders.base import ComputeDtype
 from embedders.errors import ModelFormatError, OptionError
-from embedders.sentence.options import SentenceOptions
+from embedders.sentence.backends import Network, check_backend, check_format, replace_network
+from embedders.sentence.options import Backend, SentenceOptions
 
 TORCH_DTYPES: Mapping[ComputeDtype, torch.dtype] = {
     ComputeDtype.FLOAT32: torch.float32,
@@ -28,6 +29,8 @@ TORCH_DTYPES: Mapping[ComputeDtype, torch.dtype] = {
     ComputeDtype.BFLOAT16: torch.bfloat16,
 }
 MIN_COSINE = 0.999
+# of the same format in another runtime
+MIN_COSINE_EXACT = 0.99999
 PROBES = (
     "A man is playing a guitar.",
     "The stock market fell sharply after the announcement.",
@@ -42,6 +45,7 @@ class ModuleSet:
     """Modules by compute format; safe in many threads."""
 
     def __init__(self, folder: Path, options: SentenceOptions, device: str) -> None:
+        check_backend(options.backend, device)
         self._folder, self._options = folder, options
         self.device = device
         self._loaded: dict[ComputeDtype, SentenceTransformer] = {}
@@ -68,18 +72,36 @@ class ModuleSet:
         return sum(_size(model) for model in list(self._loaded.values()))
 
     def _load_checked(self, dtype: ComputeDtype) -> SentenceTransformer:
+        backend = self._options.backend
+        if backend is not Backend.TORCH:
+            return self._load_exported(backend, dtype)
         model = self._load(dtype)
         if dtype is not ComputeDtype.FLOAT32:
             exact = self._loaded.get(ComputeDtype.FLOAT32) or self._load(ComputeDtype.FLOAT32)
-            worst = _agreement(exact, model)
-            log.info("%s: %s agrees with float32 to a cosine of %.5f", self._folder, dtype, worst)
-            if not worst >= MIN_COSINE:  # this way round NaN is refused too
-                raise OptionError(
-                    "compute_dtype",
-                    f"{dtype} rows of this model agree with float32 only to a cosine of "
-                    f"{worst:.4f}, {MIN_COSINE} is asked; use float32",
-                )
+            self._check_rows(_probe(exact), model, dtype)
         return model
+
+    def _load_exported(self, backend: Backend, dtype: ComputeDtype) -> SentenceTransformer:
+        check_format(backend, dtype)
+        model = self._load(ComputeDtype.FLOAT32)
+        exact = _probe(model)
+        replace_network(model, backend, dtype)
+        self._check_rows(exact, model, dtype)
+        return model
+
+    def _check_rows(
+        self, exact: torch.Tensor, model: SentenceTransformer, dtype: ComputeDtype
+    ) -> None:
+        """Refuses rows that are too far from those of torch in float32."""
+        worst = float(torch.nn.functional.cosine_similarity(exact, _probe(model)).min())
+        log.info("%s: %s agrees with float32 to a cosine of %.5f", self._folder, dtype, worst)
+        least = MIN_COSINE_EXACT if dtype is ComputeDtype.FLOAT32 else MIN_COSINE
+        if not worst >= least:  # this way round NaN is refused too
+            raise OptionError(
+                "compute_dtype",
+                f"{dtype} rows of this model agree with float32 only to a cosine of "
+                f"{worst:.4f}, {least} is asked; use float32 and backend: torch",
+            )
 
     def _load(self, dtype: ComputeDtype) -> SentenceTransformer:
         try:
@@ -135,16 +157,17 @@ def _call(
     return dict(module(features))
 
 
-def _agreement(exact: SentenceTransformer, other: SentenceTransformer) -> float:
-    """The lowest cosine between the rows of two copies over the probe texts."""
+def _probe(model: SentenceTransformer) -> torch.Tensor:
+    """Rows of the probe texts, float32 (n, dim)."""
     with torch.inference_mode():
-        one, two = (forward(m, m.preprocess(list(PROBES)), "document") for m in (exact, other))
-        return float(torch.nn.functional.cosine_similarity(one, two).min())
+        return forward(model, model.preprocess(list(PROBES)), "document")
 
 
 def _size(model: SentenceTransformer) -> int:
     tensors = [*model.parameters(), *model.buffers()]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    exported = [module for module in model.modules() if isinstance(module, Network)]
+    size: int = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return size + sum(network.memory_bytes for network in exported)
 
 
 @contextmanager

@@ -18,6 +18,14 @@ class DtypeChoice(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class Backend(StrEnum):
+    """What runs the transformer; the others than TORCH compute on the CPU."""
+
+    TORCH = "torch"
+    ONNX = "onnx"
+    OPENVINO = "openvino"
+
+
 @dataclass(frozen=True, slots=True)
 class SentenceOptions:
     """Options of a sentence model.
@@ -25,6 +33,7 @@ class SentenceOptions:
     Args:
         device: "auto" (cuda where there is one), "cpu", "cuda", "cuda:1".
         dtype: compute format where the call does not say.
+        backend: what runs the transformer: "torch", "onnx" or "openvino".
         revision: branch, tag or commit of a hub model.
         local_files_only: never reach for the hub: only what is in its cache.
         prompts: role to prompt, over those of the model's own table.
@@ -36,6 +45,7 @@ class SentenceOptions:
 
     device: str = "auto"
     dtype: DtypeChoice = DtypeChoice.FLOAT32
+    backend: Backend = Backend.TORCH
     revision: str | None = None
     local_files_only: bool = False
     prompts: dict[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import is_offline_mode, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from embedders.errors import MissingExtraError, ModelFormatError
@@ -136,7 +136,19 @@ def _from_hub(source: str, options: SentenceOptions) -> Path:
     except HFValidationError:
         raise ModelFormatError(f"{source}: no such folder, and not a name on the hub") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        where = "in the local cache" if options.local_files_only else "on the hub or in its cache"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFormatError(f"{name}: neither a folder nor found {where}: {reason}") from error
+        raise ModelFormatError(_not_found(name, options, error)) from error
     return Path(found)
+
+
+def _not_found(name: str, options: SentenceOptions, error: Exception) -> str:
+    """What is missing where, and how to bring it."""
+    pinned = f" at revision {options.revision!r}" if options.revision else ""
+    if not (options.local_files_only or is_offline_mode()):
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return f"{name}{pinned}: neither a folder nor found on the hub or in its cache: {reason}"
+    why = "local_files_only" if options.local_files_only else "HF_HUB_OFFLINE"
+    revision = f" --revision {options.revision}" if options.revision else ""
+    return (
+        f"{name}{pinned}: neither a folder nor found in the local cache, and {why} forbids to "
+        f"download it; where there is network: hf download {name}{revision}, or name a folder"
+    )

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from embedders.formats.layout import StorageDtype
-from embedders.options import STRICT
+from embedders.options import STRICT, NamesFile
 
 
 class Architecture(StrEnum):
@@ -15,6 +15,13 @@ class Architecture(StrEnum):
 
     SKIP_GRAM = "skip-gram"
     CBOW = "cbow"
+
+
+class PhraseScoring(StrEnum):
+    """How two neighbours are scored: DEFAULT as in the paper, NPMI between -1 and 1."""
+
+    DEFAULT = "default"
+    NPMI = "npmi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,12 @@ class Word2VecParams:
         threads: workers.
         max_vocabulary: keep at most so many words, the most frequent (0: all).
         storage: number format of the file.
+        phrase_passes: times that neighbours are joined to phrases before training (0: not).
+        phrase_min_count: phrases that occur less often are left out.
+        phrase_threshold: least score of a phrase; higher gives fewer.
+        phrase_scoring: "default" or "npmi" (then a threshold between -1 and 1).
+        analogies: questions asked after each epoch: "google" or a file ("": none).
+        analogy_vocabulary: among so many words, the most frequent (0: all).
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -50,6 +63,12 @@ class Word2VecParams:
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     max_vocabulary: Annotated[int, Field(ge=0)] = 0
     storage: StorageDtype = StorageDtype.FLOAT32
+    phrase_passes: Annotated[int, Field(ge=0, le=2)] = 0
+    phrase_min_count: Annotated[int, Field(ge=1)] = 5
+    phrase_threshold: Annotated[float, Field(gt=-1)] = 10.0
+    phrase_scoring: PhraseScoring = PhraseScoring.DEFAULT
+    analogies: Annotated[str, NamesFile(builtin=("", "google"))] = ""
+    analogy_vocabulary: Annotated[int, Field(ge=0)] = 30_000
 
     @property
     def learning_rate(self) -> float:

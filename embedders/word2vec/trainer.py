@@ -9,6 +9,7 @@ where noise words are drawn by their count to the power 0.75. The vectors kept a
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -20,10 +21,12 @@ from gensim.models.callbacks import CallbackAny2Vec
 
 from embedders.errors import OptionError
 from embedders.formats import read_vocabulary, save_safetensors
-from embedders.training import Progress, TrainingReport, silent
+from embedders.training import Progress, TrainingReport, note, silent
 from embedders.vocabulary import Vocabulary
+from embedders.word2vec.analogies import AnalogyScore, read_questions, score_analogies
 from embedders.word2vec.corpus import Corpus, open_corpus
-from embedders.word2vec.params import Architecture, Word2VecParams
+from embedders.word2vec.params import Architecture, PhraseScoring, Word2VecParams
+from embedders.word2vec.phrases import METADATA, learn_phrases
 
 NS_EXPONENT = 0.75
 
@@ -39,15 +42,21 @@ def train_word2vec(
     Args:
         corpus: UTF-8, one sentence a line, words between spaces; also .gz and .xz.
         out: the file to write; its metadata tell data, parameters and versions.
-        progress: told the stages "read", "count" and "train" (in epochs).
+        progress: told the stages "read", "phrases" (in passes), "count" and "train" (in
+            epochs; where questions are given, with the figure analogies_accuracy).
 
     Raises:
-        OptionError: the corpus is empty or damaged, or no word is frequent enough.
+        OptionError: the corpus is empty or damaged, no word is frequent enough, or the
+            analogies cannot be read.
     """
     params = params or Word2VecParams()
+    _check_phrases(params)
+    questions = read_questions(params.analogies) if params.analogies else []
     progress("read", 0, 1)
     with open_corpus(corpus) as text:
-        model, metrics = _fit(text, params, progress)
+        joined, phraser = learn_phrases(text, params, progress)
+        watch = _Watch(params, questions, progress)
+        model, metrics = _fit(joined, params, watch)
     keys = list(model.wv.index_to_key)
     counts = np.array([model.wv.get_vecattr(key, "count") for key in keys], dtype=np.int64)
     vocabulary = Vocabulary(keys, model.wv.vectors, counts)
@@ -58,16 +67,28 @@ def train_word2vec(
         "gensim": version("gensim"),
         **{name: f"{value:.6g}" for name, value in metrics.items()},
     }
+    if phraser.passes:
+        provenance[METADATA] = phraser.to_json()
+        metrics["phrases"] = float(sum(len(found) for found in phraser.passes))
     save_safetensors(out, vocabulary, "word2vec", asdict(params), params.storage, provenance)
     # of the file as stored: int8 and float16 change the rows
     revision = read_vocabulary(out).revision
     return TrainingReport("word2vec", out, len(keys), params.dim, revision, metrics)
 
 
+def _check_phrases(params: Word2VecParams) -> None:
+    low, high = (-1, 1) if params.phrase_scoring is PhraseScoring.NPMI else (0, np.inf)
+    if not low < params.phrase_threshold < high:
+        raise OptionError(
+            "phrase_threshold",
+            f"with phrase_scoring {params.phrase_scoring} it is between {low} and {high}, "
+            f"not {params.phrase_threshold}",
+        )
+
+
 def _fit(
-    text: Corpus, params: Word2VecParams, progress: Progress
+    text: Corpus, params: Word2VecParams, watch: "_Watch"
 ) -> tuple[Word2Vec, dict[str, float]]:
-    watch = _Watch(params.epochs, progress)
     model = Word2Vec(
         vector_size=params.dim,
         window=params.window,
@@ -82,7 +103,7 @@ def _fit(
         ns_exponent=NS_EXPONENT,
         compute_loss=True,
     )
-    progress("count", 0, 1)
+    watch.progress("count", 0, 1)
     model.build_vocab(corpus_file=str(text.path))
     if not len(model.wv):
         raise OptionError(
@@ -112,15 +133,20 @@ def _train(
     metrics = {"train_seconds": seconds, "words_per_second": raw / seconds}
     if watch.losses and watch.losses[-1] > 0:
         metrics["loss_per_word"] = watch.losses[-1] * params.epochs / max(1, trained)
+    metrics.update(watch.analogy_metrics())
     return trained, metrics
 
 
 class _Watch(CallbackAny2Vec):  # type: ignore[misc]
-    """Tells progress after each epoch and notes its loss."""
+    """After each epoch notes its loss, asks the analogies, and tells progress."""
 
-    def __init__(self, epochs: int, progress: Progress) -> None:
-        self.epochs, self.progress = epochs, progress
+    def __init__(
+        self, params: Word2VecParams, questions: Sequence[Sequence[str]], progress: Progress
+    ) -> None:
+        self.epochs, self.limit = params.epochs, params.analogy_vocabulary
+        self.questions, self.progress = questions, progress
         self.losses: list[float] = []
+        self.scores: list[AnalogyScore] = []
 
     def on_train_begin(self, model: Any) -> None:
         """Called by gensim."""
@@ -133,4 +159,25 @@ class _Watch(CallbackAny2Vec):  # type: ignore[misc]
     def on_epoch_end(self, model: Any) -> None:
         """Called by gensim."""
         self.losses.append(float(model.get_latest_training_loss()))
+        note(self.progress, epoch_loss=self.losses[-1])
+        if self.questions:
+            keys = model.wv.index_to_key[: self.limit or None]
+            score = score_analogies(keys, model.wv.vectors[: len(keys)], self.questions)
+            self.scores.append(score)
+            note(self.progress, analogies_accuracy=score.accuracy)
         self.progress("train", len(self.losses), self.epochs)
+
+    def analogy_metrics(self) -> dict[str, float]:
+        """The accuracy after each epoch, and the coverage; nothing where none were asked."""
+        if not self.scores:
+            return {}
+        epochs = {
+            f"analogies_epoch_{number}": score.accuracy
+            for number, score in enumerate(self.scores, 1)
+        }
+        last = self.scores[-1]
+        return {
+            **epochs,
+            "analogies_accuracy": last.accuracy,
+            "analogies_coverage": last.coverage,
+        }

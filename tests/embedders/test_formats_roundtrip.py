@@ -62,7 +62,7 @@ def same(one: Vocabulary, other: Vocabulary) -> bool:
 
 @pytest.mark.parametrize(
     ("kind", "suffix"),
-    [(VocabularyFormat.SAFETENSORS, ""), *product(list(VocabularyFormat)[1:], ["", ".gz"])],
+    [(VocabularyFormat.SAFETENSORS, ""), *product(list(WRITERS)[1:], ["", ".gz"])],
 )
 def test_what_is_written_reads_back(
     kind: VocabularyFormat, suffix: str, vocabulary: Vocabulary, tmp_path: Path

@@ -119,7 +119,7 @@ def test_progress_counts_epochs_and_can_cancel(corpus: Path, tmp_path: Path) -> 
         (gzip.compress(b"a b c\n" * 500)[:-9], {}, "source", "damaged or cut off"),
         (lzma.compress(b"a b c\n" * 500)[:-9], {}, "source", "damaged or cut off"),
         (b"a b c\n", {"dim": 0}, "dim", "greater than or equal to 1"),
-        (b"a b c\n", {"epoch": 3}, "epoch", "options: alpha, architecture"),
+        (b"a b c\n", {"epoch": 3}, "epoch", "options: alpha, .*architecture"),
         (b"a b c\n", {"architecture": "glove"}, "architecture", "'skip-gram' or 'cbow'"),
     ],
 )
@@ -137,7 +137,7 @@ def test_what_cannot_be_trained_names_the_cure(
 def test_a_missing_corpus_and_a_family_without_trainer(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no such file"):
         train("word2vec", tmp_path / "none", tmp_path / "m")
-    with pytest.raises(ModelError, match="'sentence' has no trainer; one of: word2vec"):
+    with pytest.raises(ModelError, match=r"'sentence' has no trainer; one of: .*word2vec"):
         train("sentence", tmp_path / "none", tmp_path / "m")
 
 
