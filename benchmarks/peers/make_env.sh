@@ -4,3 +4,6 @@ set -eu
 cd "$(dirname "$0")/../.."
 python3 -m venv bench-out/peers-venv
 bench-out/peers-venv/bin/pip install -q -r benchmarks/peers/requirements.txt
+# PecanPy needs an older numpy than the others
+python3 -m venv bench-out/nodes-venv
+bench-out/nodes-venv/bin/pip install -q -r benchmarks/peers/requirements-nodes.txt
