@@ -1,0 +1,1 @@
+"""Family "clip": texts and images in one space, with any open_clip model."""

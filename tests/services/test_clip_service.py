@@ -1,0 +1,130 @@
+"""A CLIP model behind the real server: raw images in, searches across texts and images."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedders import Encoder, load
+from latentspace import Client, image, text
+from latentspace.errors import InvalidArgumentError
+from services.app.local import LocalServer
+from tests.embedders.clip_models import embed, pictures, png, save_tiny
+
+CPU = {"device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip")
+    save_tiny(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip_server(folder: Path) -> Iterator[LocalServer]:
+    models = {
+        "clip": {"family": "clip", "source": str(folder), "options": CPU},
+        "toy": {"family": "hash"},
+    }
+    with LocalServer(folder / "data", {"models": models}) as running:
+        yield running
+    assert running.process.returncode == 0, "\n".join(running.log)
+
+
+@pytest.fixture
+def client(clip_server: LocalServer) -> Iterator[Client]:
+    with Client(clip_server.address) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def encoder(folder: Path) -> Encoder:
+    return load("clip", "clip", str(folder), CPU)
+
+
+def test_the_model_tells_what_it_is(client: Client, encoder: Encoder) -> None:
+    model = client.model("clip")
+    assert model.family == "clip"
+    assert {str(kind) for kind in model.modalities} == {"text", "image"}
+    assert model.space_id == encoder.info.space_id
+    assert model.logit_scale == pytest.approx(encoder.info.logit_scale)
+    assert model.limits.max_image_bytes == 20 << 20
+
+
+def test_images_as_bytes_paths_pictures_and_pixels(
+    client: Client, encoder: Encoder, tmp_path: Path
+) -> None:
+    one, *_ = pictures(1)
+    path = tmp_path / "one.png"
+    path.write_bytes(png(one))
+    rows = client.embed("clip", images=[png(one), path, str(path), one, np.asarray(one)])
+    np.testing.assert_allclose(rows, np.repeat(embed(encoder, [one]), 5, axis=0), atol=1e-6)
+
+
+def test_many_images_keep_their_order(client: Client, encoder: Encoder) -> None:
+    different = pictures(4)
+    order = np.random.default_rng(2).integers(0, 4, 150)
+    rows = client.embed("clip", images=[png(different[i]) for i in order])
+    np.testing.assert_allclose(rows, embed(encoder, different)[order], atol=1e-5)
+
+
+def test_texts(client: Client, encoder: Encoder) -> None:
+    texts = [f"a photo of {i} dogs" for i in range(40)]
+    np.testing.assert_allclose(client.embed("clip", texts=texts), embed(encoder, texts), atol=1e-5)
+    reply = client.embed_batch("clip", texts=["a cat", "word " * 40])
+    assert list(reply.token_counts) == [4, 42]
+    assert list(reply.truncated) == [1]
+
+
+def test_a_bad_image_fails_alone_with_its_reason(client: Client, encoder: Encoder) -> None:
+    files = [png(picture) for picture in pictures(4)] * 5
+    files[3] = files[3][:100]
+    files[11] = b"no image"
+    reply = client.embed_batch("clip", images=files, on_error="return")
+    assert sorted(reply.errors) == [3, 11]
+    assert "truncated" in str(reply.errors[3])
+    assert "JPEG, PNG" in str(reply.errors[11])
+    assert len(reply.rows) == 18
+    expected = embed(encoder, pictures(4) * 5)
+    np.testing.assert_allclose(reply.rows, np.delete(expected, [3, 11], axis=0), atol=1e-5)
+
+
+def test_search_across_texts_and_images(client: Client, encoder: Encoder) -> None:
+    images, texts = pictures(4), ["a cat", "a dog", "the sea"]
+    client.create_collection("both", model="clip", recipe="exact")
+    client.upsert("both", ids=[f"image{i}" for i in range(4)], images=[png(p) for p in images])
+    client.upsert("both", ids=[f"text{i}" for i in range(3)], texts=texts)
+    ids = [*(f"image{i}" for i in range(4)), *(f"text{i}" for i in range(3))]
+    stored = np.concatenate([embed(encoder, images), embed(encoder, texts)])
+    one, two = embed(encoder, ["a red car"])[0], stored[2]
+
+    def expected(query: np.ndarray) -> list[str]:
+        query = query / np.linalg.norm(query)
+        return [ids[i] for i in np.argsort(-(stored @ query), kind="stable")]
+
+    found = client.search("both", text="a red car", k=7)
+    assert [match.id for match in found] == expected(one)
+    found = client.search("both", image=png(images[2]), k=7)
+    assert [match.id for match in found] == expected(two)
+    assert found[0].score == pytest.approx(1, abs=1e-5)
+    found = client.search(
+        "both", query=[(1.0, image(png(images[2]))), (0.5, text("a red car"))], k=7
+    )
+    assert [match.id for match in found] == expected(two + 0.5 * one)
+
+
+def test_points_of_another_space_are_refused(client: Client) -> None:
+    client.create_collection("mine", model="clip")
+    row = client.embed("clip", texts=["a cat"])
+    assert client.model("toy").space_id != client.model("clip").space_id
+    with pytest.raises(InvalidArgumentError):
+        client.upsert("mine", ids=["a"], vectors=np.concatenate([row, row], axis=1))
+
+
+def test_unload_and_load_give_the_same_rows(client: Client) -> None:
+    before = client.embed("clip", texts=["a cat"])
+    client.unload_model("clip")
+    client.load_model("clip")
+    np.testing.assert_array_equal(client.embed("clip", texts=["a cat"]), before)
