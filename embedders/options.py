@@ -1,8 +1,8 @@
 """Options of models and parameters of trainers, read from the mappings that users write."""
 
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -33,3 +33,26 @@ def read_options(kind: type[T], values: Mapping[str, Any], what: str) -> T:
         reason = first["msg"][:1].lower() + first["msg"][1:]
         message = f"{what}: {name}: {reason}; options: {known}"
         raise OptionError(name, message) from None
+
+
+@dataclass(frozen=True, slots=True)
+class NamesFile:
+    """Marks an option that names a file, so that a server reads it only where it may.
+
+    Written as `Annotated[str, NamesFile()]`.
+
+    Args:
+        builtin: values that name no file.
+    """
+
+    builtin: tuple[str, ...] = ()
+
+
+def file_options(kind: type[Any]) -> dict[str, NamesFile]:
+    """Options of a dataclass that name files."""
+    found = {}
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        for mark in getattr(hint, "__metadata__", ()):
+            if isinstance(mark, NamesFile):
+                found[name] = mark
+    return found

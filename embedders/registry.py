@@ -19,6 +19,9 @@ ENTRY_POINT_GROUP = "latentspace.families"
 
 #: family -> ("module:Class", extra that brings its packages)
 FAMILIES: Mapping[str, tuple[str, str]] = {
+    "clip": ("embedders.clip.encoder:ClipEncoder", "clip"),
+    "averaged": ("embedders.word2vec.averaged:AveragedEncoder", ""),
+    "face": ("embedders.face.encoder:FaceEncoder", "faces"),
     "hash": ("embedders.hashing:HashEncoder", ""),
     "node2vec": ("embedders.node2vec.encoder:Node2VecEncoder", ""),
     "sentence": ("embedders.sentence.encoder:SentenceEncoder", "sentences"),

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 
+from embedders.errors import EmbedderError
 from services.app.composition import Application, compose
 from services.app.metrics import MetricsServer, start_metrics
 from services.app.settings import Settings
@@ -84,8 +85,23 @@ async def load_models(application: Application) -> None:
     application.models.on_change = prove
     for model in application.models.all():
         if model.config.preload:
-            await application.models.load(model.config.id)
-    await application.rpc.health.report(all(answers.values()))
+            await load_one(application, model)
+    needed = {model.config.id for model in application.models.all() if model.config.required}
+    await application.rpc.health.report(all(answers[name] for name in needed & answers.keys()))
+
+
+async def load_one(application: Application, model: Model) -> None:
+    """Loads a model; of one that is not required, a failure is only told.
+
+    Raises:
+        EmbedderError
+    """
+    try:
+        await application.models.load(model.config.id)
+    except EmbedderError as error:
+        if model.config.required:
+            raise
+        logger.warning("model not loaded", extra={"model": model.config.id, "error": str(error)})
 
 
 def stop_event() -> asyncio.Event:

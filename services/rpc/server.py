@@ -20,13 +20,17 @@ from latentspace.v1 import (
 from services.rpc.calls import service_handler
 from services.rpc.collection import CollectionServicer
 from services.rpc.embedding import EmbeddingServicer
+from services.rpc.evaluation import EvaluationServicer
 from services.rpc.health import Health
 from services.rpc.operation import OperationServicer
 from services.rpc.search import SearchServicer
+from services.rpc.training import TrainingServicer
 from services.runtime.collections import Collections
+from services.runtime.evaluation import Evaluation
 from services.runtime.models import ModelRegistry
 from services.runtime.operations import Operations
 from services.runtime.snapshots import Snapshots
+from services.runtime.training import Training
 
 MIB = 1024 * 1024
 
@@ -54,6 +58,8 @@ class Parts:
     collections: Collections
     operations: Operations
     snapshots: Snapshots
+    training: Training
+    evaluation: Evaluation
 
 
 class RpcServer:
@@ -114,9 +120,9 @@ def servicers(parts: Parts, options: ServerOptions) -> Mapping[ServiceDescriptor
             parts.collections, options.max_queries
         ),
         service(classification_service_pb2, "ClassificationService"): None,
-        service(training_service_pb2, "TrainingService"): None,
+        service(training_service_pb2, "TrainingService"): TrainingServicer(parts.training),
         service(operation_service_pb2, "OperationService"): OperationServicer(parts.operations),
-        service(evaluation_service_pb2, "EvaluationService"): None,
+        service(evaluation_service_pb2, "EvaluationService"): EvaluationServicer(parts.evaluation),
     }
 
 

@@ -1,4 +1,4 @@
-"""State that is neither vectors nor cache, in one SQLite file: aliases and operations."""
+"""State that is neither vectors nor cache, in one SQLite file: aliases, operations, models."""
 
 import sqlite3
 import threading
@@ -18,6 +18,10 @@ create table if not exists alias (
 create table if not exists operation (
     serial integer primary key autoincrement,
     id text not null unique,
+    record text not null
+) strict;
+create table if not exists trained_model (
+    id text primary key,
     record text not null
 ) strict;
 """
@@ -89,6 +93,21 @@ class Catalog:
         with self._alone():
             rows = self._db.execute("select record from operation order by serial").fetchall()
         return [str(row[0]) for row in rows]
+
+    def save_trained_model(self, model_id: str, record: str) -> None:
+        """Remembers a model that was trained here."""
+        with self._alone():
+            self._db.execute("replace into trained_model values (?, ?)", (model_id, record))
+
+    def delete_trained_model(self, model_id: str) -> None:
+        """Forgets a model that was trained here."""
+        with self._alone():
+            self._db.execute("delete from trained_model where id = ?", (model_id,))
+
+    def trained_models(self) -> dict[str, str]:
+        """Id to record of all models that were trained here."""
+        with self._alone():
+            return dict(self._db.execute("select id, record from trained_model order by id"))
 
     def close(self) -> None:
         """Closes the file."""

@@ -1,12 +1,13 @@
 """Raw items through a model: prepared in threads, batched, gathered again."""
 
+import asyncio
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from embedders.base import Encoded, EncodeOptions, Encoder, Item, Prepared, Region
+from embedders.base import Encoded, EncodeOptions, Encoder, Item, Modality, Prepared, Region
 from embedders.errors import ItemError
 from embedders.vectors import FloatRows, IndexArray
 from services.runtime.batching import Batcher, BatchLimits
@@ -14,6 +15,10 @@ from services.runtime.pools import Pools, run_in
 
 # Items prepared in one thread hop: large calls start encoding before all is prepared.
 PREPARE_CHUNK = 256
+# Decoding an image takes milliseconds, so calls with images go in small blocks: several threads
+# decode while the model encodes what is ready, and a long call holds few decoded pictures.
+IMAGE_BLOCK = 8
+BLOCKS_IN_FLIGHT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ EncodeBatcher = Batcher[Prepared, Rows]
 
 # nanoseconds: waiting, preparing, encoding
 Times = tuple[int, int, int]
+# what became of each item, the rows of the good ones, and the times
+Found = tuple[list[Prepared | ItemError], list[Rows | Exception], Times]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +99,61 @@ async def encode(
         OverloadedError: the model's queue is full.
     """
     if batcher is None:
-        prepared, rows, times = await run_in(pools.prepare, _look_up, encoder, items, options)
+        found = await run_in(pools.prepare, _look_up, encoder, items, options)
+    elif len(items) > IMAGE_BLOCK and any(item.modality is Modality.IMAGE for item in items):
+        found = await _in_blocks(encoder, batcher, pools, items, options, deadline)
     else:
-        started = time.perf_counter_ns()
-        prepared = await prepare(encoder, pools, items, options)
-        prepare_ns = time.perf_counter_ns() - started
-        good = [p for p in prepared if isinstance(p, Prepared)]
-        rows, queue_ns, work_ns = await _batched(batcher, good, options, deadline)
-        times = (queue_ns, prepare_ns, work_ns)
-    return _gather(encoder, options, prepared, rows, times)
+        found = await _through_queue(encoder, batcher, pools, items, options, deadline)
+    return _gather(encoder, options, *found)
 
 
-def _look_up(
-    encoder: Encoder, items: Sequence[Item], options: EncodeOptions
-) -> tuple[list[Prepared | ItemError], list[Rows | Exception], Times]:
+async def _in_blocks(
+    encoder: Encoder,
+    batcher: EncodeBatcher,
+    pools: Pools,
+    items: Sequence[Item],
+    options: EncodeOptions,
+    deadline: float | None,
+) -> Found:
+    """Blocks side by side, gathered in the order given; times are the slowest block's."""
+    gate = asyncio.Semaphore(BLOCKS_IN_FLIGHT)
+
+    async def one(start: int) -> Found:
+        async with gate:
+            block = items[start : start + IMAGE_BLOCK]
+            return await _through_queue(encoder, batcher, pools, block, options, deadline)
+
+    tasks = [asyncio.ensure_future(one(start)) for start in range(0, len(items), IMAGE_BLOCK)]
+    try:
+        parts = await asyncio.gather(*tasks)
+    finally:
+        # where one block was refused, the caller wants none of the others
+        for task in tasks:
+            task.cancel()
+    prepared = [entry for part in parts for entry in part[0]]
+    rows = [row for part in parts for row in part[1]]
+    queue_ns, prepare_ns, work_ns = (max(part[2][i] for part in parts) for i in range(3))
+    return prepared, rows, (queue_ns, prepare_ns, work_ns)
+
+
+async def _through_queue(
+    encoder: Encoder,
+    batcher: EncodeBatcher,
+    pools: Pools,
+    items: Sequence[Item],
+    options: EncodeOptions,
+    deadline: float | None,
+) -> Found:
+    """Prepared in threads, then batched with what else waits."""
+    started = time.perf_counter_ns()
+    prepared = await prepare(encoder, pools, items, options)
+    prepare_ns = time.perf_counter_ns() - started
+    good = [p for p in prepared if isinstance(p, Prepared)]
+    rows, queue_ns, work_ns = await _batched(batcher, good, options, deadline)
+    return prepared, rows, (queue_ns, prepare_ns, work_ns)
+
+
+def _look_up(encoder: Encoder, items: Sequence[Item], options: EncodeOptions) -> Found:
     """Both steps in one hop, for models that are faster than a queue."""
     started = time.perf_counter_ns()
     encoder.check_options(options)

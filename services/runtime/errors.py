@@ -5,6 +5,9 @@ ServiceError
 │   └── SpaceMismatchError   vectors of two spaces cannot be compared
 ├── ModelNotFoundError       no model of this name is configured
 ├── ModelNotReadyError       configured, not answering now; says where it stands
+├── ModelExistsError         the id of a new model is taken
+├── SourceDeniedError        a file that the server may not read for its callers
+├── JobError                 work in a child process failed, or the process died
 ├── OperationNotFoundError   no operation has this id
 ├── SnapshotNotFoundError    no snapshot has this name
 ├── AliasError               the name is a collection's, or the alias is unknown
@@ -52,6 +55,30 @@ class ModelNotReadyError(ServiceError):
     def __init__(self, model: str, state: str, reason: str = "") -> None:
         cure = reason or "load it with LoadModel (latentspace models load)"
         super().__init__(f"model {model!r} is {state}: {cure}")
+
+
+class ModelExistsError(ServiceError):
+    """The id of a new model is taken."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"there is a model {model!r} already, or it is in training; name another")
+
+
+class SourceDeniedError(ServiceError):
+    """A file that the server may not read for its callers."""
+
+    def __init__(self, source: str, roots: list[str], field: str = "source") -> None:
+        allowed = f"only of {', '.join(roots)}" if roots else "of no folder"
+        super().__init__(
+            f"the server reads files {allowed}, and {source[:200]!r} is not there:"
+            " the setting `roots` (LATENTSPACE_ROOTS='[\"/data\"]') names the folders that"
+            " training and evaluation may read"
+        )
+        self.field = field
+
+
+class JobError(ServiceError):
+    """Work in a child process failed, or the process died; says how."""
 
 
 class OperationNotFoundError(ServiceError):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -15,7 +15,8 @@ from index.types import CollectionSpec, Metric
 from index.vocabulary import VocabularyCollection
 from services.runtime.batching import BatchLimits
 from services.runtime.encoding import EncodeBatcher, encode_batcher
-from services.runtime.errors import ModelNotFoundError, ModelNotReadyError
+from services.runtime.errors import ModelExistsError, ModelNotFoundError, ModelNotReadyError
+from services.runtime.memory import release_memory
 from services.runtime.pools import Pools, limit_torch_threads, run_in
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class ModelConfig:
         source: path, hub name or packaged name, as the family reads it.
         options: the family's own options.
         preload: load it before the port opens.
+        required: where loading it then fails, the server does not start.
     """
 
     id: str
@@ -45,6 +47,7 @@ class ModelConfig:
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
     preload: bool = True
+    required: bool = True
 
 
 @dataclass(slots=True)
@@ -90,6 +93,7 @@ class ModelRegistry:
     ) -> None:
         self._models = {config.id: Model(config) for config in configs}
         self._pools, self._limits, self._loader = pools, limits, loader
+        self._changing: set[asyncio.Task[None]] = set()
         #: whether a stored collection has this name: no vocabulary may hide it
         self.name_taken: Callable[[str], bool] = lambda name: False
         #: told of every model that was loaded, failed or was unloaded
@@ -110,6 +114,22 @@ class ModelRegistry:
         except KeyError:
             raise ModelNotFoundError(model_id, sorted(self._models)) from None
 
+    def __contains__(self, model_id: str) -> bool:
+        return model_id in self._models
+
+    def add(self, config: ModelConfig) -> Model:
+        """A model that joins the configured ones; not loaded yet.
+
+        Raises:
+            ModelExistsError
+        """
+        if config.id in self._models:
+            raise ModelExistsError(config.id)
+        model = Model(config)
+        # replaced, not changed: other threads may be going over it
+        self._models = {**self._models, config.id: model}
+        return model
+
     async def load(self, model_id: str) -> Model:
         """Reads and warms a model; a loaded one is left as it is.
 
@@ -117,30 +137,24 @@ class ModelRegistry:
             ModelNotFoundError, EmbedderError
         """
         model = self.get(model_id)
-        async with model.lock:
-            if model.state is not ModelState.READY:
-                try:
-                    await self._load(model)
-                finally:
-                    await self.on_change(model)
+        await self._to_the_end(self._load_once(model))
         return model
 
     async def unload(self, model_id: str) -> Model:
-        """Lets running batches end and gives the memory back."""
+        """Lets running batches end and gives the memory back to the system.
+
+        Raises:
+            ModelNotFoundError
+        """
         model = self.get(model_id)
-        async with model.lock:
-            encoder, batcher = model.encoder, model.batcher
-            model.encoder = model.batcher = model.vocabulary = None
-            model.state, model.reason = ModelState.UNLOADED, ""
-            if batcher is not None:
-                await batcher.close()
-            if encoder is not None:
-                await run_in(self._pools.prepare, encoder.close)
-            await self.on_change(model)
+        await self._to_the_end(self._unload(model))
         return model
 
     async def close(self) -> None:
-        """Ends every batcher."""
+        """Gives up loading and ends every batcher."""
+        for task in self._changing:
+            task.cancel()
+        await asyncio.gather(*self._changing, return_exceptions=True)
         for model in self.all():
             if model.batcher is not None:
                 await model.batcher.close()
@@ -148,6 +162,32 @@ class ModelRegistry:
     def vocabularies(self) -> dict[str, VocabularyCollection]:
         """Read-only collections of the loaded lookup models, by name."""
         return {name: m.vocabulary for name, m in self._models.items() if m.vocabulary is not None}
+
+    async def _to_the_end(self, change: Coroutine[Any, Any, None]) -> None:
+        """A caller that hangs up does not stop it half way: others may wait for the same."""
+        task = asyncio.create_task(change)
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        await asyncio.shield(task)
+
+    async def _load_once(self, model: Model) -> None:
+        async with model.lock:
+            if model.state is not ModelState.READY:
+                try:
+                    await self._load(model)
+                finally:
+                    await self.on_change(model)
+
+    async def _unload(self, model: Model) -> None:
+        async with model.lock:
+            batcher, held = model.batcher, [model.encoder]
+            model.encoder = model.batcher = model.vocabulary = None
+            model.state, model.reason = ModelState.UNLOADED, ""
+            if batcher is not None:
+                await batcher.close()
+                del batcher
+            await run_in(self._pools.load, give_back, held)
+            await self.on_change(model)
 
     def _check_name(self, encoder: Encoder) -> None:
         name = encoder.info.id
@@ -162,7 +202,7 @@ class ModelRegistry:
         model.state, model.reason = ModelState.LOADING, ""
         try:
             encoder = await run_in(
-                self._pools.prepare,
+                self._pools.load,
                 self._loader,
                 config.id,
                 config.family,
@@ -170,17 +210,19 @@ class ModelRegistry:
                 config.options,
             )
             self._check_name(encoder)
+            limit_torch_threads()
+            await run_in(self._pools.encode, encoder.warm_up)
+            if isinstance(encoder, LookupEncoder):
+                model.vocabulary = await run_in(self._pools.load, publish, encoder)
+            else:
+                model.batcher = encode_batcher(encoder, self._pools, self._limits)
         except EmbedderError as error:
             model.state, model.reason = ModelState.FAILED, str(error)
             raise
         except BaseException:  # whatever it was, the model does not stay LOADING
             model.state, model.reason = ModelState.FAILED, "loading failed; see the server's log"
+            logger.exception("model not loaded", extra={"model": config.id})
             raise
-        limit_torch_threads()
-        if isinstance(encoder, LookupEncoder):
-            model.vocabulary = publish(encoder)
-        else:
-            model.batcher = encode_batcher(encoder, self._pools, self._limits)
         model.encoder, model.state = encoder, ModelState.READY
         logger.info(
             "model loaded",
@@ -190,6 +232,18 @@ class ModelRegistry:
                 "seconds": round(time.perf_counter() - started, 2),
             },
         )
+
+
+def give_back(held: list[Encoder | None]) -> None:
+    """Closes an encoder and frees its memory; `held` is emptied.
+
+    Handed over in a list, so that no frame and no queue of threads still refers to it when
+    memory is freed.
+    """
+    if encoder := held.pop():
+        encoder.close()
+    del encoder
+    release_memory()
 
 
 async def nobody(_: Model) -> None:

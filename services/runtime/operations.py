@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -20,6 +20,8 @@ from services.runtime.errors import OperationNotFoundError, RequestError
 logger = logging.getLogger(__name__)
 
 RUNNING_AT_ONCE = 2
+# Work in child processes may take hours; it must not keep short work waiting.
+JOBS_AT_ONCE = 2
 # People cannot read faster, and every report wakes all watchers.
 REPORT_INTERVAL_S = 0.1
 INTERRUPTED = "the server stopped while it ran; start it again"
@@ -46,6 +48,7 @@ class Operation:
 
     Args:
         failure: why it failed, for people.
+        stage_ns: when the stage began.
     """
 
     id: str
@@ -62,13 +65,14 @@ class Operation:
     ended_ns: int = 0
     failure: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
+    stage_ns: int = 0
 
     @property
     def eta_ms(self) -> int | None:
         """Expected time to the end of the stage, from its rate so far."""
         if self.state is not OperationState.RUNNING or not 0 < self.done <= self.total:
             return None
-        spent_ms = (time.time_ns() - self.started_ns) / 1e6
+        spent_ms = (time.time_ns() - (self.stage_ns or self.started_ns)) / 1e6
         return int(spent_ms * (self.total - self.done) / self.done)
 
 
@@ -76,27 +80,77 @@ class WorkCancelledError(Exception):
     """Raised inside work that was asked to stop."""
 
 
+class Reporter:
+    """How work tells of itself, and hears that it was cancelled.
+
+    Args:
+        change: takes the fields of the operation that have changed.
+    """
+
+    def __init__(self, stop: threading.Event, change: Callable[..., None]) -> None:
+        self.metrics: dict[str, float] = {}
+        self._stop, self._change = stop, change
+        self._shown, self._stage, self._stage_ns = 0.0, "", 0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Tells how far it is; now and then this is shown.
+
+        Raises:
+            WorkCancelledError: the operation was cancelled.
+        """
+        self.check()
+        now, fresh = time.monotonic(), stage != self._stage
+        if fresh:
+            self._stage, self._stage_ns = stage, time.time_ns()
+        if fresh or now - self._shown > REPORT_INTERVAL_S or done == total:
+            self._shown = now
+            self._change(
+                stage=stage,
+                stage_ns=self._stage_ns,
+                done=done,
+                total=total,
+                metrics=dict(self.metrics),
+            )
+
+    def note(self, metrics: Mapping[str, float]) -> None:
+        """Figures of the work, such as the loss; they go with the next report."""
+        self.metrics |= metrics
+
+    def check(self) -> None:
+        """Does nothing.
+
+        Raises:
+            WorkCancelledError: the operation was cancelled.
+        """
+        if self._stop.is_set():
+            raise WorkCancelledError
+
+
 Report = Callable[[str, int, int], None]
-Work = Callable[[Report], Mapping[str, Any]]
+Work = Callable[[Reporter], Mapping[str, Any]]
 
 
 class Operations:
-    """All operations of a server. Work runs in threads of its own, two at a time."""
+    """All operations of a server. Work runs in threads of its own, two at a time, jobs apart."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._pool = ThreadPoolExecutor(RUNNING_AT_ONCE, "operation")
+        self._jobs = ThreadPoolExecutor(JOBS_AT_ONCE, "job")
+        self._closing = False
+        self._futures: dict[str, Future[None]] = {}
         self._known: dict[str, Operation] = {}
         self._cancelled: dict[str, threading.Event] = {}
         self._changed = asyncio.Condition()
         self._recall()
 
-    def start(self, kind: str, target: str, unit: str, work: Work) -> Operation:
+    def start(self, kind: str, target: str, unit: str, work: Work, job: bool = False) -> Operation:
         """Queues work and returns at once.
 
         Args:
             work: called in a thread with a reporter of (stage, done, total), which raises
                 `WorkCancelledError` when the operation was cancelled; returns the result.
+            job: the thread only waits for a child process, maybe for hours.
 
         Raises:
             StorageError: it cannot be recorded; nothing was started.
@@ -108,7 +162,8 @@ class Operations:
         self._known[operation.id] = operation
         self._cancelled[operation.id] = threading.Event()
         loop = asyncio.get_running_loop()
-        self._pool.submit(self._run, loop, operation.id, work)
+        pool = self._jobs if job else self._pool
+        self._futures[operation.id] = pool.submit(self._run, loop, operation.id, work)
         return operation
 
     def get(self, operation_id: str) -> Operation:
@@ -121,6 +176,13 @@ class Operations:
             return self._known[operation_id]
         except KeyError:
             raise OperationNotFoundError(operation_id) from None
+
+    def active(self, kind: str, target: str) -> bool:
+        """Whether an operation of this kind waits or works on this target."""
+        return any(
+            one.kind == kind and one.target == target and not one.state.ended
+            for one in list(self._known.values())
+        )
 
     def page(
         self, kind: str, state: OperationState | None, size: int, token: str
@@ -150,10 +212,14 @@ class Operations:
         Raises:
             OperationNotFoundError
         """
-        operation = self.get(operation_id)
+        self.get(operation_id)
         if event := self._cancelled.get(operation_id):
             event.set()
-        return operation
+        future = self._futures.get(operation_id)
+        if future is not None and future.cancel():
+            # it waited for its turn, so nobody else will tell that it has ended
+            self._end(asyncio.get_running_loop(), operation_id, state=OperationState.CANCELLED)
+        return self.get(operation_id)
 
     async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
         """The operation now, then at every change until it ends."""
@@ -167,9 +233,11 @@ class Operations:
 
     def close(self) -> None:
         """Stops running work and waits for it."""
+        self._closing = True
         for event in list(self._cancelled.values()):
             event.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._jobs):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _differs(self, seen: Operation) -> bool:
         return self._known[seen.id] != seen
@@ -189,32 +257,31 @@ class Operations:
             self._known[operation.id] = operation
 
     def _run(self, loop: asyncio.AbstractEventLoop, operation_id: str, work: Work) -> None:
-        stop = self._cancelled[operation_id]
-
-        shown = 0.0
-
-        def report(stage: str, done: int, total: int) -> None:
-            nonlocal shown
-            if stop.is_set():
-                raise WorkCancelledError
-            now = time.monotonic()
-            if now - shown > REPORT_INTERVAL_S or done == total:
-                shown = now
-                self._change(loop, operation_id, stage=stage, done=done, total=total)
-
+        reporter = Reporter(
+            self._cancelled[operation_id], partial(self._change, loop, operation_id)
+        )
         self._change(loop, operation_id, state=OperationState.RUNNING, started_ns=time.time_ns())
         outcome: dict[str, Any]
         try:
-            report("starting", 0, 0)
-            outcome = {"state": OperationState.SUCCEEDED, "result": dict(work(report))}
+            reporter("starting", 0, 0)
+            outcome = {"state": OperationState.SUCCEEDED, "result": dict(work(reporter))}
         except WorkCancelledError:
             outcome = {"state": OperationState.CANCELLED}
+            # nobody cancelled it: after the restart its reason is the same as after a crash
+            if self._closing:
+                outcome = {"state": OperationState.FAILED, "failure": INTERRUPTED}
         except Exception as error:  # any failure of the work is the operation's outcome
             logger.exception("operation failed", extra={"operation": operation_id})
             outcome = {"state": OperationState.FAILED, "failure": str(error)}
-        del self._cancelled[operation_id]
-        self._change(loop, operation_id, ended_ns=time.time_ns(), **outcome)
-        self._try_to_save(self._known[operation_id])
+        self._end(loop, operation_id, metrics=dict(reporter.metrics), **outcome)
+
+    def _end(self, loop: asyncio.AbstractEventLoop, operation_id: str, **fields: Any) -> None:
+        fields |= {"ended_ns": time.time_ns()}
+        # recorded first: who sees the end may stop the server
+        self._try_to_save(replace(self._known[operation_id], **fields))
+        self._cancelled.pop(operation_id, None)
+        self._futures.pop(operation_id, None)
+        self._change(loop, operation_id, **fields)
 
     def _change(self, loop: asyncio.AbstractEventLoop, operation_id: str, **fields: Any) -> None:
         self._known[operation_id] = replace(self._known[operation_id], **fields)

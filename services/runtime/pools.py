@@ -16,6 +16,7 @@ R = TypeVar("R")
 
 # Writers wait for the disk, not for a core: many may share one commit.
 WRITE_THREADS = 32
+LOAD_THREADS = 2
 
 
 def available_cores() -> int:
@@ -36,10 +37,12 @@ class Pools:
         self.prepare = ThreadPoolExecutor(self.cores, "prepare")
         self.search = ThreadPoolExecutor(self.cores, "search")
         self.write = ThreadPoolExecutor(WRITE_THREADS, "write")
+        # apart from the others: a model takes seconds to load, and calls must not wait for it
+        self.load = ThreadPoolExecutor(LOAD_THREADS, "load")
 
     def close(self) -> None:
         """Waits for running work."""
-        for pool in (self.encode, self.prepare, self.search, self.write):
+        for pool in (self.encode, self.prepare, self.search, self.write, self.load):
             pool.shutdown(wait=True, cancel_futures=True)
 
 

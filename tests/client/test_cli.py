@@ -260,6 +260,20 @@ def test_operations(run: Run, address: str) -> None:
     assert lines(run("operations", "list", "--kind", "train", "--json"))[0]["id"] == second
 
 
+def test_evaluate(run: Run, address: str) -> None:
+    shown = run("evaluate", "words", "analogies", "--param", "limit=100", "--param", "name=text")
+    assert shown.returncode == 0
+    assert shown.stdout == "accuracy\t0.5\t0.4\t0.6\t10\n"
+    assert "words could answer 90.0% of the items" in shown.stderr
+    report = lines(run("evaluate", "words", "sts", "--source", "x.csv", "--json"))[0]
+    assert (report["task"], report["figures"][0]["high"]) == ("sts", 0.6)
+    started = lines(run("evaluate", "words", "sts", "--no-wait", "--json"))[0]
+    assert (started["kind"], started["state"]) == ("evaluate", "pending")
+    assert run("evaluate", "words", "magic").returncode == 2
+    wrong = run("evaluate", "words", "sts", "--param", "nothing")
+    assert (wrong.returncode, "NAME=VALUE" in wrong.stderr) == (2, True)
+
+
 def test_interrupting_is_quiet(world: World, address: str) -> None:
     world.pause_s = 60.0
     with Client(address) as client:
@@ -314,7 +328,7 @@ def test_help_documents_exit_codes_and_lists_all_commands(process: Run) -> None:
     help_text = process("--help").stdout
     assert "3 the server cannot be reached" in " ".join(help_text.split())
     listed = "models collections embed search analogy classify compare operations serve train"
-    for name in listed.split():
+    for name in [*listed.split(), "evaluate"]:
         assert f" {name} " in help_text
     assert "3 the server cannot be reached" in " ".join(process("search", "--help").stdout.split())
     assert process("--version").stdout.strip() == "0.1.0"

@@ -18,7 +18,7 @@ from latentspace import (
     InvalidArgumentError,
     NotFoundError,
     PartialError,
-    UnimplementedByServerError,
+    PermissionDeniedError,
     key,
 )
 from latentspace.cli.app import app
@@ -192,8 +192,8 @@ def test_what_is_refused(client: Client, name: str) -> None:
         client.upsert("words", ["a"], vectors=np.ones((1, DIM)))
     with pytest.raises(FailedPreconditionError):
         client.search("words", vector=np.ones(DIM), space_id="another")
-    with pytest.raises(UnimplementedByServerError):
-        client.evaluate("words", "analogies")
+    with pytest.raises(PermissionDeniedError, match="LATENTSPACE_ROOTS"):
+        client.train("word2vec", source="/etc/passwd", model="m")
 
 
 def test_operations(client: Client, name: str) -> None:

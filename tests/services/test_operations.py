@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,13 @@ import pytest
 
 from services.runtime.catalog import Catalog
 from services.runtime.errors import OperationNotFoundError, RequestError
-from services.runtime.operations import Operation, Operations, OperationState, Report
+from services.runtime.operations import (
+    Operation,
+    Operations,
+    OperationState,
+    Report,
+    Reporter,
+)
 
 
 @pytest.fixture
@@ -69,6 +76,65 @@ async def test_cancelled_work_stops_at_its_next_report(operations: Operations) -
     go.set()
     assert (await ended(operations, operation.id)).state is OperationState.CANCELLED
     assert not after.is_set()
+
+
+async def test_what_waits_is_cancelled_at_once(operations: Operations) -> None:
+    gate = threading.Event()
+    # as many as run at once, and one more; jobs have threads of their own
+    busy = [operations.start("a", "t", "x", lambda _: {"n": gate.wait(10)}) for _ in range(2)]
+    waiting = operations.start("a", "t", "x", lambda _: {})
+    job = operations.start("b", "t", "x", lambda _: {"ran": True}, job=True)
+    assert (await ended(operations, job.id)).result == {"ran": True}
+    assert operations.active("a", "t")
+    assert operations.cancel(waiting.id).state is OperationState.CANCELLED
+    assert (await ended(operations, waiting.id)).ended_ns > 0
+    gate.set()
+    for one in busy:
+        await ended(operations, one.id)
+    assert not operations.active("a", "t")
+
+
+async def test_figures_go_with_reports_and_eta_is_of_the_stage(operations: Operations) -> None:
+    go = threading.Event()
+
+    def work(report: Reporter) -> dict[str, int]:
+        report("first", 1, 1)
+        time.sleep(0.5)
+        report("second", 0, 4)
+        report.note({"loss": 1.5})
+        time.sleep(0.1)
+        report("second", 2, 4)
+        go.wait(10)
+        return {}
+
+    operation = operations.start("test", "t", "x", work)
+    async with asyncio.timeout(10):
+        async for seen in operations.watch(operation.id):
+            if seen.stage == "second" and seen.done == 2:
+                break
+    assert seen.metrics == {"loss": 1.5}
+    assert seen.eta_ms is not None
+    # the half second of the first stage says nothing of the second
+    assert seen.stage_ns - seen.started_ns > 4e8
+    go.set()
+    assert (await ended(operations, operation.id)).metrics == {"loss": 1.5}
+
+
+async def test_work_that_the_end_of_the_server_cuts_off_has_failed(path: Path) -> None:
+    operations, started = Operations(Catalog(path)), threading.Event()
+
+    def work(report: Report) -> dict[str, int]:
+        started.set()
+        while True:
+            report("endless", 0, 0)
+            time.sleep(0.01)
+
+    operation = operations.start("test", "t", "x", work)
+    await asyncio.to_thread(started.wait, 10)
+    await asyncio.to_thread(operations.close)
+    for known in (operations, Operations(Catalog(path))):
+        assert known.get(operation.id).state is OperationState.FAILED
+        assert "server stopped" in known.get(operation.id).failure
 
 
 async def test_pages_are_newest_first_and_complete(operations: Operations) -> None:

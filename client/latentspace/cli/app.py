@@ -11,6 +11,7 @@ from latentspace.cli.collections import add_collections
 from latentspace.cli.command import ServerOption, remember_server
 from latentspace.cli.compare import add_compare
 from latentspace.cli.embed import add_embed
+from latentspace.cli.evaluate import add_evaluate
 from latentspace.cli.exits import EPILOG
 from latentspace.cli.models import add_models
 from latentspace.cli.operations import add_operations
@@ -54,6 +55,7 @@ for add in (
     add_analogy,
     add_classify,
     add_compare,
+    add_evaluate,
     add_operations,
     add_plugins,
 ):

@@ -44,7 +44,7 @@ def show_operation(client: Client, out: Output, id: Id) -> None:
 
 def watch_operation(client: Client, out: Output, id: Id) -> None:
     """Follow an operation until it ends; its failure is this command's."""
-    last = _followed(client.operation(id), out)
+    last = followed_operation(client.operation(id), out)
     last.wait()
     if not out.as_json:
         out.record(operation_record(last))
@@ -72,7 +72,7 @@ def operation_record(operation: OperationData) -> dict[str, Any]:
     return {**record, "progress": asdict(operation.progress), "error": error}
 
 
-def _followed(operation: Operation, out: Output) -> Operation:
+def followed_operation(operation: Operation, out: Output) -> Operation:
     """The operation at its end; its progress is shown as it goes."""
     last = operation
     if out.as_json:
