@@ -71,9 +71,10 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, help="(n, d) of any float type")
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--recipe", default="hnsw")
+    parser.add_argument("--index", type=Path, help="kept here, and read back in later runs")
     args = parser.parse_args()
     rows, queries = read(args.vectors, args.rows) if args.vectors else invent(args.rows)
-    index = recipe(args.recipe).build(rows, Metric.COSINE, IndexParameters(), BuildContext(2))
+    index = built(args.recipe, rows, args.index)
     faiss.omp_set_num_threads(1)
     bench = Bench(rows, index, queries)
     nearest = search_exact(rows, queries, K, Metric.COSINE)[1]
@@ -98,6 +99,16 @@ def main() -> None:
             table.append(cells)
     header = ("filter", "share", "rows", "batch x", "in", "out", "single x", "in", "out")
     print_table(f"{args.recipe}, {len(rows)} rows: cost and recall@{K}", header, table)
+
+
+def built(name: str, rows: FloatRows, kept: Path | None) -> SegmentIndex:
+    """The index of the rows, from its file where there is one."""
+    if kept is not None and kept.exists():
+        return recipe(name).load(kept, rows, Metric.COSINE)
+    index = recipe(name).build(rows, Metric.COSINE, IndexParameters(), BuildContext(2))
+    if kept is not None:
+        index.save(kept)
+    return index
 
 
 def read(path: Path, count: int) -> tuple[FloatRows, FloatRows]:

@@ -21,6 +21,7 @@ from embedders.base import (
     ModelInfo,
     Prepared,
 )
+from embedders.devices import has_bfloat16, pick_device
 from embedders.errors import InvalidItemError, ItemError, ItemTooLargeError, OptionError
 from embedders.options import read_options
 from embedders.sentence.features import TextTokens, features_of
@@ -44,7 +45,7 @@ class SentenceEncoder(Encoder):
     """
 
     def __init__(self, model_id: str, folder: Path, options: SentenceOptions) -> None:
-        device = _device(options.device)
+        device = pick_device(options.device)
         self._options = options
         self._modules = ModuleSet(folder, options, device)
         dtype = self._choose_dtype(options.dtype, device)
@@ -136,7 +137,7 @@ class SentenceEncoder(Encoder):
     def _choose_dtype(self, choice: DtypeChoice, device: str) -> ComputeDtype:
         if choice is not DtypeChoice.AUTO:
             return ComputeDtype(choice.value)
-        if not _has_bfloat16(device):
+        if not has_bfloat16(device):
             return ComputeDtype.FLOAT32
         try:
             self._modules.get(ComputeDtype.BFLOAT16)
@@ -178,22 +179,3 @@ def _checked_text(value: str | bytes, max_characters: int) -> str:
     except UnicodeEncodeError as error:
         raise InvalidItemError(f"the text is not valid Unicode: {error.reason}") from None
     return value
-
-
-def _device(wanted: str) -> str:
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(wanted).type
-    except RuntimeError:
-        raise OptionError("device", f"{wanted!r} is no device; 'auto', 'cpu', 'cuda:0'") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise OptionError("device", f"{wanted!r}: there is no CUDA device here; use 'auto'")
-    return wanted
-
-
-def _has_bfloat16(device: str) -> bool:
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))

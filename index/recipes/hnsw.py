@@ -1,5 +1,7 @@
 """Graph search (Malkov and Yashunin, 2018): FAISS IndexHNSWFlat over the segment's own rows."""
 
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,9 @@ from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
 
 _LISTS_FROM_ROWS = 20_000
+# ef 128 found 0.978 of the ten nearest among 100,000 MiniLM vectors, 0.966 among 200,000 and
+# 0.944 among 500,000: from here on it grows with the root of the rows
+_EF_HOLDS_ROWS, _EF_POWER = 125_000, 0.5
 
 
 class Hnsw(FaissRecipe):
@@ -33,8 +38,9 @@ class Hnsw(FaissRecipe):
         return index
 
     def effort(self, index: Any) -> SearchParameters:
-        """The same at every size."""
-        return self.default_search
+        """More where the graph is large."""
+        growth = max(1.0, index.ntotal / _EF_HOLDS_ROWS) ** _EF_POWER
+        return replace(self.default_search, ef=ceil(self.default_search.ef * growth))
 
     def parameters(self, index: Any, effort: SearchParameters, k: int, selector: Any) -> Any:
         """ef of this search."""

@@ -1,6 +1,7 @@
 """Filtered search over coarse lists: from the nearest centres outwards, selected rows are scored
 exactly until enough of them have been. Works wherever the selected rows lie."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,23 @@ class Listed:
     """The selected rows, list after list: for many queries or few selected rows."""
 
     def __init__(self, lists: CoarseLists, selection: Selection) -> None:
+        self._lists, self._selection = lists, selection
         if selection.count * _SORT_ROWS < selection.rows:
-            positions = selection.positions()
-            labels = lists.labels[positions]
-            self._order: NDArray[Any] = positions[np.argsort(labels, kind="stable")]
+            labels = lists.labels[selection.positions()]
             self._sizes = np.bincount(labels, minlength=len(lists.centers))
         else:
-            chosen = selection.mask()[lists.order]
-            self._order = lists.order[chosen]
-            self._sizes = _sums(chosen, np.diff(lists.starts))
+            self._sizes = _sums(selection.mask()[lists.order], np.diff(lists.starts))
         self._starts = np.cumsum(self._sizes) - self._sizes
+
+    @cached_property
+    def _order(self) -> NDArray[Any]:
+        # sorted when asked for: an index that is told its lists never asks
+        lists, selection = self._lists, self._selection
+        if selection.count * _SORT_ROWS < selection.rows:
+            positions = selection.positions()
+            return positions[np.argsort(lists.labels[positions], kind="stable")]
+        order: NDArray[Any] = lists.order[selection.mask()[lists.order]]
+        return order
 
     def lists_for(self, nearness: NDArray[np.float32], count: int, least: int) -> IndexArray:
         """The nearest lists with selected rows: `count` of them, and more until they hold

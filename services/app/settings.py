@@ -54,9 +54,13 @@ class Limits(BaseModel):
     max_queries: int = Field(default=32_768, ge=1, description="queries or questions of one call")
     batch_items: int = Field(default=64, ge=1, description="items of one forward pass")
     batch_cost: int = Field(
-        default=16_384, ge=1, description="tokens or pixels of one forward pass"
+        default=16_384,
+        ge=1,
+        description="tokens of one forward pass; 16 x 16 pixels of an image count as one",
     )
-    queue_cost: int = Field(default=1_048_576, ge=1, description="tokens or pixels that may wait")
+    queue_cost: int = Field(
+        default=1_048_576, ge=1, description="tokens, or patches of images, that may wait"
+    )
 
 
 class IndexSettings(BaseModel):
