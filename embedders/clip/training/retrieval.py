@@ -40,13 +40,13 @@ def recall(rows: Tensor, texts: Tensor, owner: IndexArray) -> dict[str, float]:
     unit, places = functional.normalize(texts, dim=1), torch.from_numpy(owner)
     to_image, to_text = torch.empty(len(unit)), torch.zeros(len(rows))
     best = torch.full((len(rows),), -2.0)
-    for part in torch.arange(len(unit)).split(BLOCK):
+    for part in torch.split(torch.arange(len(unit)), BLOCK):
         scores = unit[part] @ rows.T
         own = scores.gather(1, places[part, None])
         to_image[part] = (scores >= own).sum(dim=1).float() - 1
         best.scatter_reduce_(0, places[part], own[:, 0], "amax")
     # the same products again: others could differ in the last bit, and a caption beat itself
-    for part in torch.arange(len(unit)).split(BLOCK):
+    for part in torch.split(torch.arange(len(unit)), BLOCK):
         to_text += (unit[part] @ rows.T > best).sum(dim=0)
     found = {f"text_to_image_recall_{k}": float((to_image < k).float().mean()) for k in CUTS}
     return found | {f"image_to_text_recall_{k}": float((to_text < k).float().mean()) for k in CUTS}
