@@ -26,8 +26,8 @@ cells, the query inside and outside:
 | ivf_pq | 0.49 ms, 0.94 ms; 0.961 | 1.9 in batches, 3.9 singly; 0.893 |
 
 The lowest recall is that of queries outside a cell of a fifth of the rows; with random filters it
-is 0.973 and 0.952. Twelve graphs of 8,000 rows at ef 37 found what one of 96,000 found at ef 128 (0.998 and
-0.997), for 1.4 times the time; hence the root in `share`.
+is 0.973 and 0.952. Twelve graphs of 8,000 rows at ef 37 found what one of 96,000 found at ef 128
+(0.998 and 0.997), for 1.4 times the time; hence the root in `share`.
 """
 
 import time

@@ -138,7 +138,7 @@ class Maintenance:
             if not self._requests or self._closing:
                 return False
             full, future = self._requests.pop(0)
-            self._serving = self._freed = True
+            self._serving = True
             self.progress.resume()
         if not future.set_running_or_notify_cancel():
             self._serving = False
@@ -146,6 +146,8 @@ class Maintenance:
         try:
             self._optimize(full)
             self._core.trouble = ""
+            # who asked may measure
+            give_back()
             future.set_result(None)
         except Cancelled as error:
             future.set_exception(StorageError(f"optimising was stopped at {error}"))
