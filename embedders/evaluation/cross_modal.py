@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from embedders.base import EncodeOptions, Item, Modality
@@ -105,27 +104,19 @@ def ranks(
         best rank of its captions among captions (images,); 0 is the first.
     """
     to_image = np.empty(len(captions), np.intp)
-    # counted for each caption, then the best of an image is taken
-    to_text = np.full(len(images), len(captions), np.intp)
+    to_text = np.empty(len(images), np.intp)
     for start in range(0, len(captions), BLOCK):
         mine = owner[start : start + BLOCK]
         scores = captions[start : start + BLOCK] @ images.T
         own = scores[np.arange(len(mine)), mine]
         to_image[start : start + BLOCK] = (scores >= own[:, None]).sum(axis=1) - 1
-    best = _best_own(captions, images, owner)
     for start in range(0, len(images), BLOCK):
         scores = images[start : start + BLOCK] @ captions.T
-        block = best[start : start + BLOCK, None]
-        to_text[start : start + BLOCK] = (scores > block).sum(axis=1)
+        theirs = owner[None, :] == np.arange(start, start + len(scores))[:, None]
+        # of the same products: another sum of the same numbers rounds otherwise
+        best = np.where(theirs, scores, -np.inf).max(axis=1, keepdims=True)
+        to_text[start : start + BLOCK] = ((scores >= best) & ~theirs).sum(axis=1)
     return to_image, to_text
-
-
-def _best_own(captions: FloatRows, images: FloatRows, owner: IndexArray) -> NDArray[np.float32]:
-    """Score of each image's nearest own caption, float32 (images,)."""
-    own = np.einsum("ij,ij->i", captions, images[owner])
-    best = np.full(len(images), -np.inf, np.float32)
-    np.maximum.at(best, owner, own)
-    return best
 
 
 def _figures(

@@ -75,6 +75,21 @@ def test_recall_both_ways_equals_plain_loops(tmp_path: Path, toy: LocalSubject) 
     assert found.coverage == 1.0
 
 
+def test_ranks_of_each_image_against_sorting() -> None:
+    random = np.random.default_rng(0)
+    images = normalize_rows(random.standard_normal((700, 384), dtype=np.float32))
+    owner = np.repeat(np.arange(700), 3)
+    noise = 6 * random.standard_normal((2100, 384), dtype=np.float32) / 384**0.5
+    captions = normalize_rows(images[owner] + noise)
+    to_image, to_text = ranks(captions, images, owner)
+    exact = captions.astype(np.float64) @ images.T.astype(np.float64)
+    nearest = owner[exact.argmax(axis=0)]
+    # a caption must not lose against itself by a rounding error
+    assert ((to_text == 0) == (nearest == np.arange(700))).mean() > 0.999
+    assert ((to_image == 0) == (exact.argmax(axis=1) == owner)).mean() > 0.999
+    assert 0.3 < (to_text == 0).mean() < 1
+
+
 def test_constant_vectors_earn_nothing() -> None:
     same = np.ones((4, 3), np.float32)
     to_image, _ = ranks(np.ones((8, 3), np.float32), same, np.repeat(np.arange(4), 2))
