@@ -1,7 +1,7 @@
 """node2vec beside PecanPy, in one run: speed, and node classification as the paper measures it.
 
     benchmarks/peers/make_env.sh             # once: PecanPy in an environment of its own
-    python -m benchmarks.nodes ../shared/data/graphs [--threads 2] [--splits 10]
+    python -m benchmarks.nodes DATA/graphs [--threads 2] [--splits 10]
 
 Graphs are PPI (p 4, q 1) and Wikipedia POS (p 4, q 0.5), as in Grover and Leskovec (2016): 128
 numbers, 10 walks of 80 steps (81 nodes) from each node, window 10, one epoch. PecanPy is asked as

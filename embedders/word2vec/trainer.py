@@ -9,7 +9,6 @@ where noise words are drawn by their count to the power 0.75. The vectors kept a
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +19,7 @@ from gensim.models import Word2Vec
 from gensim.models.callbacks import CallbackAny2Vec
 
 from embedders.errors import OptionError
+from embedders.evaluation.analogies import Questions
 from embedders.formats import read_vocabulary, save_safetensors
 from embedders.training import Progress, TrainingReport, note, silent
 from embedders.vocabulary import Vocabulary
@@ -51,7 +51,7 @@ def train_word2vec(
     """
     params = params or Word2VecParams()
     _check_phrases(params)
-    questions = read_questions(params.analogies) if params.analogies else []
+    questions = read_questions(params.analogies) if params.analogies else None
     progress("read", 0, 1)
     with open_corpus(corpus) as text:
         joined, phraser = learn_phrases(text, params, progress)
@@ -141,7 +141,7 @@ class _Watch(CallbackAny2Vec):  # type: ignore[misc]
     """After each epoch notes its loss, asks the analogies, and tells progress."""
 
     def __init__(
-        self, params: Word2VecParams, questions: Sequence[Sequence[str]], progress: Progress
+        self, params: Word2VecParams, questions: Questions | None, progress: Progress
     ) -> None:
         self.epochs, self.limit = params.epochs, params.analogy_vocabulary
         self.questions, self.progress = questions, progress

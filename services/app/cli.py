@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from embedders.memory import use_one_heap
 from services.app.ending import fail
 from services.app.settings import DEFAULT_LISTEN, Settings, SettingsError, load_settings
 
@@ -23,6 +24,7 @@ def serve(
     demo: Annotated[bool, typer.Option(help="Show first answers when the service is up.")] = False,
 ) -> None:
     """Run the service; without a configuration, on its embedded default."""
+    use_one_heap()
     try:
         settings = load_settings(config, {"listen": listen, "data_dir": data_dir})
     except SettingsError as error:

@@ -100,6 +100,8 @@ def embedded_models() -> dict[str, ModelSettings]:
         "words": ModelSettings(family="word2vec"),
         "sentences": ModelSettings(family="sentence"),
         "nodes": ModelSettings(family="node2vec"),
+        "clip": ModelSettings(family="clip"),
+        "faces": ModelSettings(family="face"),
     }
 
 

@@ -117,15 +117,13 @@ def face(
     source: Annotated[Path, typer.Argument(help="Folder with a folder of photos a person; .tar.")],
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("faces.safetensors"),
     detect: Annotated[bool, typer.Option(help="Photos, not crops: find the largest face.")] = False,
-    epochs: Annotated[int, typer.Option(help="Passes over the people of two photos.")] = 60,
+    epochs: Annotated[int, typer.Option(help="Passes over the people of two photos.")] = 35,
     people: Annotated[int, typer.Option(help="People of a batch.")] = 48,
     photos: Annotated[int, typer.Option(help="Photos of each, at most.")] = 4,
-    mining: Annotated[
-        str, typer.Option(help="semi-hard, hard, batch-hard or all.")
-    ] = "semi-hard",
+    mining: Annotated[str, typer.Option(help="semi-hard, hard, batch-hard or all.")] = "semi-hard",
     margin: Annotated[float, typer.Option(help="Between squared distances, 0 to 4.")] = 0.3,
     learning_rate: Annotated[float, typer.Option(help="At the start.")] = 1e-3,
-    variants: Annotated[int, typer.Option(help="Copies of each photo, varied.")] = 8,
+    variants: Annotated[int, typer.Option(help="Copies of each photo, varied.")] = 2,
     components: Annotated[int, typer.Option(help="Principal components kept.")] = 400,
     hidden: Annotated[int, typer.Option(help="Units of the learnt branch.")] = 512,
     dim: Annotated[int, typer.Option(help="Numbers a vector.")] = 128,
@@ -154,6 +152,30 @@ def face(
         "threads": threads,
     }
     run("face", source, out, params, as_json)
+
+
+@app.command()
+def clip(
+    source: Annotated[
+        Path, typer.Argument(help="Folder or .tar: KEY.jpg beside KEY.json with captions.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("clip-model"),
+    start: Annotated[str, typer.Option(help='Learns on from this model; "": anew.')] = "clip-mini",
+    epochs: Annotated[int, typer.Option(help="Passes over the images.")] = 20,
+    batch: Annotated[int, typer.Option(help="Images a step.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="At its highest; 0: what suits.")] = 0.0,
+    architecture: Annotated[str, typer.Option(help="timm's name, if anew.")] = "regnetx_004",
+    dim: Annotated[int, typer.Option(help="Numbers of an embedding, if anew.")] = 384,
+    image_size: Annotated[int, typer.Option(help="Pixels of a side; 0: the start's.")] = 0,
+    holdout: Annotated[float, typer.Option(help="Share of the images kept out.")] = 0.1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 1,
+    threads: Annotated[int, typer.Option(help="Of the arithmetic.")] = available_cores(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """CLIP: an image tower beside the packaged text tower, by contrastive loss."""
+    params = {k: v for k, v in locals().items() if k not in ("source", "out", "as_json")}
+    run("clip", source, out, params, as_json)
 
 
 def run(family: str, source: Path, out: Path, params: Mapping[str, Any], as_json: bool) -> None:

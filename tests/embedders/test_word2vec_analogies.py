@@ -92,8 +92,8 @@ def test_the_vocabulary_is_limited_to_frequent_words(tmp_path: Path) -> None:
 
 def test_google_s_questions_come_with_gensim() -> None:
     questions = read_questions("google")
-    assert len(questions) == 19_544
-    assert questions[0] == ("athens", "greece", "baghdad", "iraq")
+    assert len(questions.words) == 19_544
+    assert questions.words[0] == ["Athens", "Greece", "Baghdad", "Iraq"]
 
 
 @pytest.mark.parametrize("content", [None, b"\xff", b"a b c\n", b": empty\n"])

@@ -13,7 +13,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 def test_the_embedded_default_is_the_demo_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     demo = load_settings(DEPLOY / "demo.yaml")
     assert demo.model_dump() == load_settings().model_dump()
-    assert list(demo.models) == ["words", "sentences", "nodes"]
+    assert list(demo.models) == ["words", "sentences", "nodes", "clip", "faces"]
 
 
 def test_the_production_configuration_can_be_read() -> None:

@@ -25,6 +25,9 @@ def embed(
     kind: KindOption = None,
     role: Annotated[str, typer.Option(help="query, document or another of the model's.")] = "",
     dimensions: Annotated[int, typer.Option(min=0, help="Keep the first so many numbers.")] = 0,
+    cropped: Annotated[
+        bool, typer.Option("--cropped", help="Images are crops already: detect nothing.")
+    ] = False,
     save: Annotated[
         Path | None, typer.Option("--out", help="Write the vectors to this .npy file.")
     ] = None,
@@ -40,6 +43,7 @@ def embed(
         on_error="return",
         role=role,
         dimensions=dimensions,
+        cropped=cropped,
     )
     if save is not None:
         _save(batch, save, out)

@@ -1,0 +1,1 @@
+"""Family "face": faces to vectors, learnt with the triplet loss (FaceNet, Schroff 2015)."""

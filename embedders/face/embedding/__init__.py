@@ -1,0 +1,1 @@
+"""Cropped faces to vectors."""

@@ -1,0 +1,39 @@
+"""What an embedder of cropped faces gives."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from embedders.face.geometry import Eyes, Picture
+from embedders.vectors import FloatRows
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderInfo:
+    """What is known of an embedder.
+
+    Args:
+        size: pixels of a side of the square crops it takes.
+        eyes: where the eyes are in them, as shares of the side.
+        parts: what else changes its vectors.
+        thresholds: calibrated cosines of "same person" by name; {} where there are none.
+    """
+
+    dim: int
+    size: int
+    eyes: Eyes
+    revision: str
+    normalized: bool
+    memory_bytes: int
+    parts: Mapping[str, str] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+
+class FaceEmbedder(ABC):
+    """Embeds cropped faces; `embed` is safe in many threads at once."""
+
+    info: EmbedderInfo
+
+    @abstractmethod
+    def embed(self, crops: Sequence[Picture]) -> FloatRows:
+        """Float32 (n, dim) of RGB uint8 (size, size, 3) crops, at least one."""
