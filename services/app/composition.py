@@ -12,6 +12,7 @@ from services.rpc.server import Parts, RpcServer, ServerOptions
 from services.runtime.batching import BatchLimits
 from services.runtime.catalog import Catalog
 from services.runtime.collections import Collections
+from services.runtime.embedder import Embedder
 from services.runtime.evaluation import Evaluation
 from services.runtime.jobs import Jobs
 from services.runtime.models import ModelConfig, ModelRegistry
@@ -64,7 +65,7 @@ def compose(settings: Settings) -> Application:
         BatchLimits(limits.batch_items, limits.batch_cost, limits.queue_cost, lanes=pools.cores),
         registry.load,
     )
-    collections = Collections(engine, catalog, models, pools)
+    collections = Collections(engine, catalog, models, Embedder(pools), pools)
     options = ServerOptions(
         settings.listen,
         limits.max_message_mib,

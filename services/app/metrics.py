@@ -9,7 +9,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from index.types import CollectionState, SegmentState
-from services.runtime.batching import BatcherStats
 from services.runtime.collections import Collections, NamedCollection
 from services.runtime.models import ModelRegistry, ModelState
 
@@ -78,10 +77,12 @@ def model_metrics(models: ModelRegistry) -> Iterator[Metric]:
         label = [model.config.id]
         states.add_metric(label, model.state is ModelState.READY)
         if model.batcher is not None:
-            stats: BatcherStats = model.batcher.stats
-            depth.add_metric(label, stats.queue_cost)
-            for name, counter in counters.items():
-                counter.add_metric(label, getattr(stats, name))
+            batcher = model.batcher
+            depth.add_metric(label, batcher.load.pending)
+            counters["batches"].add_metric(label, batcher.stats.batches)
+            counters["items"].add_metric(label, batcher.stats.items)
+            counters["refused"].add_metric(label, batcher.load.refused)
+            counters["expired"].add_metric(label, batcher.expired)
     yield from (states, depth, *counters.values())
 
 

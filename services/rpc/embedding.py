@@ -10,10 +10,10 @@ from services.rpc.calls import Context, deadline_of
 from services.rpc.inputs import COMPUTE_DTYPES, MODALITIES, read_items, read_options
 from services.rpc.status import item_errors
 from services.rpc.vectors import pack
-from services.runtime.encoding import EmbedResult, encode
+from services.runtime.embedder import Embedder
+from services.runtime.encoding import EmbedResult
 from services.runtime.errors import RequestError
 from services.runtime.models import Model, ModelRegistry, ModelState
-from services.runtime.pools import Pools
 
 STATES = {
     ModelState.LOADING: pb.MODEL_STATE_LOADING,
@@ -27,8 +27,8 @@ DTYPE_NUMBERS = {dtype: number for number, dtype in COMPUTE_DTYPES.items() if dt
 class EmbeddingServicer:
     """Models, and raw items to vectors."""
 
-    def __init__(self, models: ModelRegistry, pools: Pools, max_items: int) -> None:
-        self._models, self._pools, self._max_items = models, pools, max_items
+    def __init__(self, models: ModelRegistry, embedder: Embedder, max_items: int) -> None:
+        self._models, self._embedder, self._max_items = models, embedder, max_items
 
     async def ListModels(  # noqa: N802 - the name of the call
         self, request: pb.ListModelsRequest, context: Context
@@ -84,7 +84,7 @@ class EmbeddingServicer:
 
     async def _embed(self, request: pb.EmbedRequest, deadline: float | None) -> EmbedResult:
         model = self._models.get(request.model)
-        encoder = model.ready()
+        model.ready()
         if not request.inputs:
             raise RequestError("inputs", "give at least one input")
         if len(request.inputs) > self._max_items:
@@ -95,7 +95,7 @@ class EmbeddingServicer:
             )
         items = read_items(request.inputs, "inputs")
         options = read_options(request.options, "document")
-        return await encode(encoder, model.batcher, self._pools, items, options, deadline)
+        return await self._embedder.embed(model, items, options, deadline)
 
     def _describe(self, model: Model) -> pb.Model:
         config, encoder = model.config, model.encoder
@@ -158,8 +158,8 @@ def write_timing(result: EmbedResult | None, started: int, search_ns: int = 0) -
     """Where the time of a call went; `started` is its `perf_counter_ns`."""
     return types.Timing(
         total_ns=time.perf_counter_ns() - started,
-        queue_ns=result.queue_ns if result else 0,
-        prepare_ns=result.prepare_ns if result else 0,
-        encode_ns=result.encode_ns if result else 0,
+        queue_ns=result.times.queue_ns if result else 0,
+        prepare_ns=result.times.prepare_ns if result else 0,
+        encode_ns=result.times.encode_ns if result else 0,
         search_ns=search_ns,
     )

@@ -111,7 +111,7 @@ def servicers(parts: Parts, options: ServerOptions) -> Mapping[ServiceDescriptor
 
     return {
         service(embedding_service_pb2, "EmbeddingService"): EmbeddingServicer(
-            parts.models, parts.collections.pools, options.max_items
+            parts.models, parts.collections.embedder, options.max_items
         ),
         service(collection_service_pb2, "CollectionService"): CollectionServicer(
             parts.collections, parts.operations, parts.snapshots, options.max_items

@@ -80,9 +80,9 @@ async def answer(
         hits,
         collection.spec.space_id,
         errors,
-        queue_ns=embedded.queue_ns if embedded else 0,
-        prepare_ns=embedded.prepare_ns if embedded else 0,
-        encode_ns=embedded.encode_ns if embedded else 0,
+        queue_ns=embedded.times.queue_ns if embedded else 0,
+        prepare_ns=embedded.times.prepare_ns if embedded else 0,
+        encode_ns=embedded.times.encode_ns if embedded else 0,
         search_ns=spent_ns,
     )
 

@@ -6,12 +6,14 @@ encoders (cost: tokens or pixels) and searches (cost: queries).
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from services.runtime.errors import DeadlineError, OverloadedError, WorkError
+from services.runtime.admission import Admission, Load
+from services.runtime.errors import WorkError
+from services.runtime.histogram import SECONDS, SIZES, Histogram
+from services.runtime.queueing import DEFAULT_CLAIM, Claim, Entry, Line, Ticket
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,9 +22,8 @@ R = TypeVar("R")
 QUICK_NS = 2_000_000
 # Calls that met no other before the next is taken to be alone too.
 CALLS_ALONE = 4
-# Weight of the newest batch in the measured rate: about the last ten batches count.
-RATE_SMOOTHING = 0.2
-MIN_RETRY_S = 0.05
+# After the device was out of memory, batches grow again by so much with each that went well.
+REGROWTH = 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,50 +33,20 @@ class BatchLimits:
     Args:
         max_items: items of one batch.
         max_cost: cost of one batch; a single dearer item still runs, alone.
-        max_queue_cost: cost that may wait; beyond it calls are refused at once.
+        max_queue_cost: cost that may wait or run, of each priority; beyond it calls are refused at
+            once.
         lanes: batches that run side by side.
+        max_wait_s: nor may more wait than is done in so long, as measured.
+        max_batch_s: a batch is cut to what is done in so long, as measured: whoever comes while
+            it runs waits for it.
     """
 
     max_items: int = 64
     max_cost: int = 16_384
     max_queue_cost: int = 262_144
     lanes: int = 1
-
-
-@dataclass(slots=True, eq=False)
-class Ticket(Generic[R]):
-    """One caller's wait: its results so far and the future that ends it."""
-
-    done: asyncio.Future[None]
-    results: list[R | Exception | None]
-    missing: int
-    queue_ns: int = 0
-    work_ns: int = 0
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether the caller hung up."""
-        return self.done.cancelled()
-
-    def settle(self, position: int, result: R | Exception) -> None:
-        """Stores one result; the last one wakes the caller."""
-        self.results[position] = result
-        self.missing -= 1
-        if not self.missing and not self.done.done():
-            self.done.set_result(None)
-
-
-@dataclass(slots=True, eq=False)
-class Entry(Generic[T, R]):
-    """One queued item."""
-
-    item: T
-    key: Hashable
-    cost: int
-    ticket: Ticket[R]
-    position: int
-    deadline: float | None
-    enqueued_ns: int
+    max_wait_s: float = 5.0
+    max_batch_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +60,14 @@ class BatchResult(Generic[R]):
 
 @dataclass(slots=True)
 class BatcherStats:
-    """Counters since the start."""
+    """What was done since the start."""
 
     batches: int = 0
     items: int = 0
-    refused: int = 0
-    expired: int = 0
-    rate: float = 0.0
-    queue_cost: int = field(default=0)
+    out_of_memory: int = 0
+    batch_items: Histogram = field(default_factory=lambda: Histogram(SIZES))
+    queue_s: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    work_s: Histogram = field(default_factory=lambda: Histogram(SECONDS))
 
 
 class Batcher(Generic[T, R]):
@@ -119,24 +90,35 @@ class Batcher(Generic[T, R]):
         quick_work: Callable[[T], R] | None = None,
     ) -> None:
         self.name, self.limits, self.stats = name, limits, BatcherStats()
+        self.load = Load(name, limits.max_queue_cost, limits.max_wait_s)
         self._work, self._quick_work = work, quick_work
         self._last_key: Hashable = None
         self._last_ns = self._calls_alone = 0
         self._company = False
-        self._queue: deque[Entry[T, R]] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._line: Line[T, R] = Line()
+        self._running: dict[asyncio.Task[None], float] = {}
+        self._max_cost = float(limits.max_cost)
+
+    def admit(self, items: int, claim: Claim = DEFAULT_CLAIM) -> Admission:
+        """Lets a call in by the usual cost of its items, before any work on them; for `with`.
+
+        Raises:
+            OverloadedError: the queue is full, or the deadline cannot be met.
+        """
+        return self.load.admit(self.load.estimate(items), claim)
 
     async def run(
         self,
         items: Sequence[T],
         costs: Sequence[int],
         key: Hashable = None,
-        deadline: float | None = None,
+        claim: Claim = DEFAULT_CLAIM,
+        admitted: bool = False,
     ) -> BatchResult[R]:
         """Queues items and waits for all of them.
 
         Args:
-            deadline: `time.monotonic()` value after which the caller does not want them.
+            admitted: the caller holds an admission.
 
         Raises:
             OverloadedError: the queue is full; nothing was queued.
@@ -145,8 +127,36 @@ class Batcher(Generic[T, R]):
             return BatchResult([], 0, 0)
         if self._quick_work is not None and self._is_alone() and self._is_quick(items, key):
             return self._run_quick(self._quick_work, items[0], costs[0], key)
-        self._admit(sum(costs))
-        ticket = self._enqueue(items, costs, key, deadline)
+        if admitted:
+            return await self._queue(items, costs, key, claim)
+        with self.load.admit(sum(costs), claim):
+            return await self._queue(items, costs, key, claim)
+
+    def longest_running_s(self) -> float:
+        """For how long the oldest running batch has run; 0 where none runs."""
+        return time.monotonic() - min(self._running.values()) if self._running else 0.0
+
+    async def close(self) -> None:
+        """Waits for the running batches; whatever is queued runs first."""
+        while self._running:
+            await asyncio.wait(set(self._running))
+
+    @property
+    def expired(self) -> int:
+        """Items whose deadline passed in the queue."""
+        return self._line.expired
+
+    async def _queue(
+        self, items: Sequence[T], costs: Sequence[int], key: Hashable, claim: Claim
+    ) -> BatchResult[R]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ticket: Ticket[R] = Ticket(future, [None] * len(items), len(items))
+        now = time.perf_counter_ns()
+        entries = (
+            Entry(item, key, cost, ticket, position, claim, now)
+            for position, (item, cost) in enumerate(zip(items, costs, strict=True))
+        )
+        self._line.add(entries, claim.priority)
         self._start_lanes()
         await ticket.done
         results = [
@@ -155,7 +165,7 @@ class Batcher(Generic[T, R]):
         return BatchResult(results, ticket.queue_ns, ticket.work_ns)
 
     def _is_alone(self) -> bool:
-        if self._queue or self._running or self._company:
+        if self._line or self._running or self._company:
             self._calls_alone = 0
         else:
             self._calls_alone += 1
@@ -178,99 +188,39 @@ class Batcher(Generic[T, R]):
             result = error
         elapsed = time.perf_counter_ns() - started
         self._measure(1, cost, elapsed, key)
+        self.stats.queue_s.add(0.0)
         return BatchResult([result], 0, elapsed)
 
     def _end_company(self) -> None:
         self._company = False
 
-    async def close(self) -> None:
-        """Waits for the running batches; whatever is queued runs first."""
-        while self._running:
-            await asyncio.wait(set(self._running))
-
-    @property
-    def retry_after_s(self) -> float:
-        """When the queue should have run down, from the measured rate."""
-        rate = self.stats.rate
-        return max(MIN_RETRY_S, self.stats.queue_cost / rate) if rate else 1.0
-
-    def _admit(self, cost: int) -> None:
-        # An empty queue takes anything: a single large call must not starve for ever.
-        if self.stats.queue_cost and self.stats.queue_cost + cost > self.limits.max_queue_cost:
-            self.stats.refused += 1
-            raise OverloadedError(self.name, self.retry_after_s)
-
-    def _enqueue(
-        self, items: Sequence[T], costs: Sequence[int], key: Hashable, deadline: float | None
-    ) -> Ticket[R]:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ticket: Ticket[R] = Ticket(future, [None] * len(items), len(items))
-        now = time.perf_counter_ns()
-        self._queue.extend(
-            Entry(item, key, cost, ticket, position, deadline, now)
-            for position, (item, cost) in enumerate(zip(items, costs, strict=True))
-        )
-        self.stats.queue_cost += sum(costs)
-        return ticket
-
     def _start_lanes(self) -> None:
-        while self._queue and len(self._running) < self.limits.lanes:
-            batch = self._take()
-            if not batch:
-                continue
-            task = asyncio.get_running_loop().create_task(self._run(batch))
-            self._running.add(task)
-            task.add_done_callback(self._lane_ended)
+        while self._line and len(self._running) < self.limits.lanes:
+            lane_rate = self.load.rate / self.limits.lanes
+            most = min(self._max_cost, lane_rate * self.limits.max_batch_s or self._max_cost)
+            now = time.monotonic()
+            if batch := self._line.take(self.limits.max_items, most, now):
+                task = asyncio.get_running_loop().create_task(self._run(batch))
+                self._running[task] = now
+                task.add_done_callback(self._lane_ended)
 
     def _lane_ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._start_lanes()
-
-    def _take(self) -> list[Entry[T, R]]:
-        """The longest waiting item and all that may run with it, in order of arrival."""
-        batch: list[Entry[T, R]] = []
-        passed: list[Entry[T, R]] = []
-        cost, now = 0, time.monotonic()
-        while self._queue and len(batch) < self.limits.max_items:
-            entry = self._queue.popleft()
-            if not self._wanted(entry, now):
-                continue
-            if batch and entry.key != batch[0].key:
-                passed.append(entry)
-                continue
-            if batch and cost + entry.cost > self.limits.max_cost:
-                passed.append(entry)
-                break
-            batch.append(entry)
-            cost += entry.cost
-        self._queue.extendleft(reversed(passed))
-        self.stats.queue_cost -= cost
-        return batch
-
-    def _wanted(self, entry: Entry[T, R], now: float) -> bool:
-        if entry.ticket.abandoned:
-            self.stats.queue_cost -= entry.cost
-            return False
-        if entry.deadline is not None and entry.deadline < now:
-            self.stats.queue_cost -= entry.cost
-            self.stats.expired += 1
-            entry.ticket.settle(entry.position, DeadlineError("the deadline passed in the queue"))
-            return False
-        return True
 
     async def _run(self, batch: list[Entry[T, R]]) -> None:
         started = time.perf_counter_ns()
-        for entry in batch:
-            entry.ticket.queue_ns = max(entry.ticket.queue_ns, started - entry.enqueued_ns)
         try:
             results = await self._halving(batch)
         except BaseException as error:  # also cancellation: nobody may be left waiting
             self._settle(batch, [WorkError(f"{self.name} stopped: {error!r}")] * len(batch))
             raise
         elapsed = time.perf_counter_ns() - started
-        for ticket in {id(entry.ticket): entry.ticket for entry in batch}.values():
-            ticket.work_ns += elapsed
         self._measure(len(batch), sum(entry.cost for entry in batch), elapsed, batch[0].key)
+        for ticket, waited in {e.ticket: started - e.enqueued_ns for e in batch}.items():
+            ticket.queue_ns = max(ticket.queue_ns, waited)
+            ticket.work_ns += elapsed
+            self.stats.queue_s.add(waited / 1e9)
         self._settle(batch, results)
 
     async def _halving(self, batch: list[Entry[T, R]]) -> list[R | Exception]:
@@ -278,6 +228,8 @@ class Batcher(Generic[T, R]):
         try:
             results = list(await self._work(batch[0].key, [entry.item for entry in batch]))
         except Exception as error:  # noqa: BLE001 - a failure of foreign code ends at its items
+            if is_out_of_memory(error):
+                self._shrink(sum(entry.cost for entry in batch))
             if len(batch) == 1:
                 return [error]
             middle = len(batch) // 2
@@ -287,14 +239,25 @@ class Batcher(Generic[T, R]):
             return [broken] * len(batch)
         return results
 
+    def _shrink(self, cost: int) -> None:
+        """The next batches are small enough too: to fail first costs more than to be small."""
+        self.stats.out_of_memory += 1
+        self._max_cost = max(1.0, min(self._max_cost, cost / 2))
+
     def _settle(self, batch: list[Entry[T, R]], results: Sequence[R | Exception]) -> None:
         for entry, result in zip(batch, results, strict=True):
             entry.ticket.settle(entry.position, result)
 
     def _measure(self, items: int, cost: int, elapsed_ns: int, key: Hashable) -> None:
         self._last_key, self._last_ns = key, elapsed_ns
-        rate = cost / max(elapsed_ns, 1) * 1e9 * self.limits.lanes
-        old = self.stats.rate or rate
-        self.stats.rate = old + RATE_SMOOTHING * (rate - old)
+        self._max_cost = min(self._max_cost * REGROWTH, float(self.limits.max_cost))
+        self.load.measure(items, cost, elapsed_ns / 1e9, self.limits.lanes)
         self.stats.batches += 1
         self.stats.items += items
+        self.stats.batch_items.add(items)
+        self.stats.work_s.add(elapsed_ns / 1e9)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the machine or a device had no room; torch is not imported to know its error."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 
-from embedders.base import DEFAULT_OPTIONS, Item, Modality
+from embedders.base import Item, Modality
 from index.base import SearchRequest
 from services.runtime.collections import Collections
-from services.runtime.encoding import encode
 from services.runtime.models import Model
 from services.runtime.pools import run_in
+from services.runtime.queueing import Priority
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ async def _ask(collections: Collections, model: Model) -> None:
     encoder = model.ready()
     if model.vocabulary is not None:
         key = model.vocabulary.ids_of(np.zeros(1, np.intp))[0]
-        rows = (await encode(encoder, None, collections.pools, [_key(key)], DEFAULT_OPTIONS)).rows
+        rows = (await collections.embedder.embed(model, [_key(key)])).rows
         found = await run_in(
             collections.pools.search, model.vocabulary.search, SearchRequest(rows, k=1)
         )
@@ -38,7 +38,7 @@ async def _ask(collections: Collections, model: Model) -> None:
             raise AssertionError(f"{key!r} finds {list(found.points.ids)}")
     elif Modality.TEXT in encoder.info.modalities:
         item = Item(Modality.TEXT, TEXT)
-        result = await encode(encoder, model.batcher, collections.pools, [item], DEFAULT_OPTIONS)
+        result = await collections.embedder.embed(model, [item], priority=Priority.CANARY)
         if result.errors or not np.isfinite(result.rows).all() or len(result.rows) != 1:
             raise AssertionError(f"no row for a text: {result.errors}")
 

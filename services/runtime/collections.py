@@ -10,7 +10,8 @@ from index.base import Collection, Engine
 from index.errors import CollectionExistsError, ReadOnlyError, SpecError, StorageError
 from index.types import CollectionInfo, CollectionSpec
 from services.runtime.catalog import Catalog
-from services.runtime.encoding import EmbedResult, encode
+from services.runtime.embedder import Embedder
+from services.runtime.encoding import EmbedResult
 from services.runtime.errors import AliasError, RequestError, SpaceMismatchError
 from services.runtime.models import ModelRegistry
 from services.runtime.pools import Pools, run_in
@@ -32,9 +33,14 @@ class Collections:
     """What a name stands for, and the calls that concern whole collections."""
 
     def __init__(
-        self, engine: Engine, catalog: Catalog, models: ModelRegistry, pools: Pools
+        self,
+        engine: Engine,
+        catalog: Catalog,
+        models: ModelRegistry,
+        embedder: Embedder,
+        pools: Pools,
     ) -> None:
-        self.engine, self.models, self.pools = engine, models, pools
+        self.engine, self.models, self.embedder, self.pools = engine, models, embedder, pools
         self._catalog = catalog
         self._aliases = catalog.aliases()
         models.name_taken = lambda name: name in engine.names()
@@ -153,7 +159,7 @@ class Collections:
         space = encoder.info.space(options.dimensions)
         if space != collection.spec.space_id:
             raise SpaceMismatchError(field, space, collection.spec.space_id)
-        return await encode(encoder, model.batcher, self.pools, items, options, deadline)
+        return await self.embedder.embed(model, items, options, deadline)
 
     def _complete(self, spec: CollectionSpec) -> CollectionSpec:
         """The spec with what its model says."""

@@ -1,4 +1,4 @@
-"""Raw items through a model: prepared in threads, batched, gathered again."""
+"""Raw items through a model, without any cache: prepared in threads, batched, gathered again."""
 
 import asyncio
 import time
@@ -12,6 +12,7 @@ from embedders.errors import ItemError
 from embedders.vectors import FloatRows, IndexArray
 from services.runtime.batching import Batcher, BatchLimits
 from services.runtime.pools import Pools, run_in
+from services.runtime.queueing import Claim
 
 # Items prepared in one thread hop: large calls start encoding before all is prepared.
 PREPARE_CHUNK = 256
@@ -22,19 +23,42 @@ BLOCKS_IN_FLIGHT = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of one input float32 (r, dim), and their places in an image."""
+class Embedded:
+    """What a model makes of one input.
 
-    vectors: FloatRows
-    regions: Sequence[Region] | None = None
+    Args:
+        rows: float32 (r, dim); none, one or more.
+        regions: for each row its place in the image; empty unless the model detects.
+        tokens: before truncation; 0 for inputs that are not text.
+    """
+
+    rows: FloatRows
+    regions: Sequence[Region] = ()
+    tokens: int = 0
+    truncated: bool = False
+    composed: bool = False
 
 
+Rows = tuple[FloatRows, Sequence[Region]]
 EncodeBatcher = Batcher[Prepared, Rows]
+Outcome = Embedded | Exception
 
-# nanoseconds: waiting, preparing, encoding
-Times = tuple[int, int, int]
-# what became of each item, the rows of the good ones, and the times
-Found = tuple[list[Prepared | ItemError], list[Rows | Exception], Times]
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Nanoseconds of a call's stages."""
+
+    queue_ns: int = 0
+    prepare_ns: int = 0
+    encode_ns: int = 0
+
+    def or_longer(self, other: "Times") -> "Times":
+        """The slower of two calls that ran side by side, stage by stage."""
+        return Times(
+            max(self.queue_ns, other.queue_ns),
+            max(self.prepare_ns, other.prepare_ns),
+            max(self.encode_ns, other.encode_ns),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +80,7 @@ class EmbedResult:
     truncated: Sequence[int] = ()
     composed: Sequence[int] = ()
     errors: Mapping[int, Exception] = field(default_factory=dict)
-    queue_ns: int = 0
-    prepare_ns: int = 0
-    encode_ns: int = 0
+    times: Times = Times()
 
 
 def encode_batcher(encoder: Encoder, pools: Pools, limits: BatchLimits) -> EncodeBatcher:
@@ -78,162 +100,142 @@ def split(encoded: Encoded, count: int) -> list[Rows | Exception]:
     found: list[Rows | Exception] = []
     for position in range(count):
         low, high = int(bounds[position]), int(bounds[position + 1])
-        regions = None if encoded.regions is None else encoded.regions[low:high]
+        regions = () if encoded.regions is None else encoded.regions[low:high]
         error = encoded.errors.get(position)
-        found.append(Rows(encoded.rows[low:high], regions) if error is None else error)
+        found.append((encoded.rows[low:high], regions) if error is None else error)
     return found
 
 
-async def encode(
-    encoder: Encoder,
-    batcher: EncodeBatcher | None,
-    pools: Pools,
-    items: Sequence[Item],
-    options: EncodeOptions,
-    deadline: float | None = None,
-) -> EmbedResult:
-    """Embeds a batch; items that fail are in `errors`, the others have their rows.
+def look_up(
+    encoder: Encoder, items: Sequence[Item], options: EncodeOptions
+) -> tuple[list[Outcome], Times]:
+    """Both steps at once, for models that are faster than a queue; to be called in a thread.
 
     Raises:
-        OptionError: an option does not fit the model.
-        OverloadedError: the model's queue is full.
+        OptionError
     """
-    if batcher is None:
-        found = await run_in(pools.prepare, _look_up, encoder, items, options)
-    elif len(items) > IMAGE_BLOCK and any(item.modality is Modality.IMAGE for item in items):
-        found = await _in_blocks(encoder, batcher, pools, items, options, deadline)
-    else:
-        found = await _through_queue(encoder, batcher, pools, items, options, deadline)
-    return _gather(encoder, options, *found)
-
-
-async def _in_blocks(
-    encoder: Encoder,
-    batcher: EncodeBatcher,
-    pools: Pools,
-    items: Sequence[Item],
-    options: EncodeOptions,
-    deadline: float | None,
-) -> Found:
-    """Blocks side by side, gathered in the order given; times are the slowest block's."""
-    gate = asyncio.Semaphore(BLOCKS_IN_FLIGHT)
-
-    async def one(start: int) -> Found:
-        async with gate:
-            block = items[start : start + IMAGE_BLOCK]
-            return await _through_queue(encoder, batcher, pools, block, options, deadline)
-
-    tasks = [asyncio.ensure_future(one(start)) for start in range(0, len(items), IMAGE_BLOCK)]
-    try:
-        parts = await asyncio.gather(*tasks)
-    finally:
-        # where one block was refused, the caller wants none of the others
-        for task in tasks:
-            task.cancel()
-    prepared = [entry for part in parts for entry in part[0]]
-    rows = [row for part in parts for row in part[1]]
-    queue_ns, prepare_ns, work_ns = (max(part[2][i] for part in parts) for i in range(3))
-    return prepared, rows, (queue_ns, prepare_ns, work_ns)
-
-
-async def _through_queue(
-    encoder: Encoder,
-    batcher: EncodeBatcher,
-    pools: Pools,
-    items: Sequence[Item],
-    options: EncodeOptions,
-    deadline: float | None,
-) -> Found:
-    """Prepared in threads, then batched with what else waits."""
-    started = time.perf_counter_ns()
-    prepared = await prepare(encoder, pools, items, options)
-    prepare_ns = time.perf_counter_ns() - started
-    good = [p for p in prepared if isinstance(p, Prepared)]
-    rows, queue_ns, work_ns = await _batched(batcher, good, options, deadline)
-    return prepared, rows, (queue_ns, prepare_ns, work_ns)
-
-
-def _look_up(encoder: Encoder, items: Sequence[Item], options: EncodeOptions) -> Found:
-    """Both steps in one hop, for models that are faster than a queue."""
     started = time.perf_counter_ns()
     encoder.check_options(options)
     prepared = encoder.prepare_batch(items, options)
     between = time.perf_counter_ns()
     good = [p for p in prepared if isinstance(p, Prepared)]
     rows = split(encoder.encode(good, options), len(good)) if good else []
-    return prepared, rows, (0, between - started, time.perf_counter_ns() - between)
+    times = Times(0, between - started, time.perf_counter_ns() - between)
+    return _outcomes(prepared, rows), times
 
 
-async def prepare(
-    encoder: Encoder, pools: Pools, items: Sequence[Item], options: EncodeOptions
-) -> list[Prepared | ItemError]:
-    """CPU work on items in threads, a chunk a hop.
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How one call goes through a model's queue."""
 
-    Raises:
-        OptionError
-    """
+    encoder: Encoder
+    batcher: EncodeBatcher
+    pools: Pools
+    options: EncodeOptions
 
-    def work(chunk: Sequence[Item]) -> list[Prepared | ItemError]:
-        # Checked here: an option may load another compute format first.
-        encoder.check_options(options)
-        return encoder.prepare_batch(chunk, options)
+    async def run(self, items: Sequence[Item], claim: Claim) -> tuple[list[Outcome], Times]:
+        """What became of each item, in order.
 
-    found: list[Prepared | ItemError] = []
-    for start in range(0, len(items), PREPARE_CHUNK):
-        found += await run_in(pools.prepare, work, items[start : start + PREPARE_CHUNK])
-    return found
+        Raises:
+            OptionError: an option does not fit the model.
+            OverloadedError: the model's queue is full; nothing was done.
+        """
+        with self.batcher.admit(len(items), claim):
+            if len(items) > IMAGE_BLOCK and any(i.modality is Modality.IMAGE for i in items):
+                return await self._in_blocks(items, claim)
+            return await self._prepare_and_queue(items, claim)
+
+    async def _in_blocks(self, items: Sequence[Item], claim: Claim) -> tuple[list[Outcome], Times]:
+        """Blocks side by side, gathered in the order given."""
+        gate = asyncio.Semaphore(BLOCKS_IN_FLIGHT)
+
+        async def one(start: int) -> tuple[list[Outcome], Times]:
+            async with gate:
+                return await self._prepare_and_queue(items[start : start + IMAGE_BLOCK], claim)
+
+        tasks = [asyncio.ensure_future(one(start)) for start in range(0, len(items), IMAGE_BLOCK)]
+        try:
+            parts = await asyncio.gather(*tasks)
+        finally:
+            # where one block failed as a whole, the caller wants none of the others
+            for task in tasks:
+                task.cancel()
+        times = Times()
+        for _, part in parts:
+            times = times.or_longer(part)
+        return [outcome for outcomes, _ in parts for outcome in outcomes], times
+
+    async def _prepare_and_queue(
+        self, items: Sequence[Item], claim: Claim
+    ) -> tuple[list[Outcome], Times]:
+        started = time.perf_counter_ns()
+        prepared = await self._prepare(items)
+        prepare_ns = time.perf_counter_ns() - started
+        good = [p for p in prepared if isinstance(p, Prepared)]
+        rows, queue_ns, work_ns = await self._queue(good, claim)
+        return _outcomes(prepared, rows), Times(queue_ns, prepare_ns, work_ns)
+
+    async def _prepare(self, items: Sequence[Item]) -> list[Prepared | ItemError]:
+        """CPU work on items in threads, a chunk a hop."""
+
+        def work(chunk: Sequence[Item]) -> list[Prepared | ItemError]:
+            # Checked here: an option may load another compute format first.
+            self.encoder.check_options(self.options)
+            return self.encoder.prepare_batch(chunk, self.options)
+
+        found: list[Prepared | ItemError] = []
+        for start in range(0, len(items), PREPARE_CHUNK):
+            found += await run_in(self.pools.prepare, work, items[start : start + PREPARE_CHUNK])
+        return found
+
+    async def _queue(
+        self, good: Sequence[Prepared], claim: Claim
+    ) -> tuple[list[Rows | Exception], int, int]:
+        """Modality by modality; results in the order given."""
+        rows: dict[int, Rows | Exception] = {}
+        queue_ns = work_ns = 0
+        for modality in sorted({p.modality for p in good}):
+            places = [i for i, p in enumerate(good) if p.modality == modality]
+            batch = [good[i] for i in places]
+            result = await self.batcher.run(
+                batch, [p.cost for p in batch], (modality, self.options), claim, admitted=True
+            )
+            rows.update(zip(places, result.results, strict=True))
+            queue_ns = max(queue_ns, result.queue_ns)
+            work_ns += result.work_ns
+        return [rows[i] for i in range(len(good))], queue_ns, work_ns
 
 
-async def _batched(
-    batcher: EncodeBatcher,
-    good: Sequence[Prepared],
-    options: EncodeOptions,
-    deadline: float | None,
-) -> tuple[list[Rows | Exception], int, int]:
-    """Through the queue, modality by modality; results in the order given."""
-    rows: dict[int, Rows | Exception] = {}
-    queue_ns = work_ns = 0
-    for modality in sorted({p.modality for p in good}):
-        places = [i for i, p in enumerate(good) if p.modality == modality]
-        batch = [good[i] for i in places]
-        result = await batcher.run(batch, [p.cost for p in batch], (modality, options), deadline)
-        rows.update(zip(places, result.results, strict=True))
-        queue_ns = max(queue_ns, result.queue_ns)
-        work_ns += result.work_ns
-    return [rows[i] for i in range(len(good))], queue_ns, work_ns
+def _outcomes(
+    prepared: Sequence[Prepared | ItemError], rows: Sequence[Rows | Exception]
+) -> list[Outcome]:
+    given = iter(rows)
+    return [p if isinstance(p, ItemError) else _outcome(p, next(given)) for p in prepared]
 
 
-def _gather(
-    encoder: Encoder,
-    options: EncodeOptions,
-    prepared: Sequence[Prepared | ItemError],
-    rows: Sequence[Rows | Exception],
-    times: Times,
+def _outcome(prepared: Prepared, found: Rows | Exception) -> Outcome:
+    if isinstance(found, Exception):
+        return found
+    rows, regions = found
+    return Embedded(rows, regions, prepared.tokens, prepared.truncated, prepared.composed)
+
+
+def gather(
+    encoder: Encoder, options: EncodeOptions, outcomes: Sequence[Outcome], times: Times
 ) -> EmbedResult:
-    good = [(i, p) for i, p in enumerate(prepared) if isinstance(p, Prepared)]
-    errors: dict[int, Exception] = {
-        i: p for i, p in enumerate(prepared) if isinstance(p, ItemError)
-    }
-    kept: list[tuple[int, Rows]] = []
-    for (position, _), row in zip(good, rows, strict=True):
-        if isinstance(row, Exception):
-            errors[position] = row
-        else:
-            kept.append((position, row))
+    """The columns of a reply."""
     dim = options.dimensions or encoder.info.dim
-    vectors = [r.vectors for _, r in kept]
-    tokens = [p.tokens if isinstance(p, Prepared) else 0 for p in prepared]
-    queue_ns, prepare_ns, encode_ns = times
+    kept = [(i, found) for i, found in enumerate(outcomes) if isinstance(found, Embedded)]
+    rows = [found.rows for _, found in kept]
+    tokens = [found.tokens if isinstance(found, Embedded) else 0 for found in outcomes]
     return EmbedResult(
-        rows=np.concatenate(vectors) if vectors else np.empty((0, dim), np.float32),
-        index=np.repeat([i for i, _ in kept], [len(v) for v in vectors]).astype(np.intp),
+        rows=np.concatenate(rows) if rows else np.empty((0, dim), np.float32),
+        index=np.repeat([i for i, _ in kept], [len(r) for r in rows]).astype(np.intp),
         space_id=encoder.info.space(options.dimensions),
-        regions=[region for _, r in kept if r.regions for region in r.regions],
+        regions=[region for _, found in kept for region in found.regions],
         tokens=tokens if any(tokens) else (),
-        truncated=[i for i, p in good if p.truncated],
-        composed=[i for i, p in good if p.composed],
-        errors=errors,
-        queue_ns=queue_ns,
-        prepare_ns=prepare_ns,
-        encode_ns=encode_ns,
+        truncated=[i for i, found in kept if found.truncated],
+        composed=[i for i, found in kept if found.composed],
+        errors={i: found for i, found in enumerate(outcomes) if isinstance(found, Exception)},
+        times=times,
     )

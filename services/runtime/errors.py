@@ -100,10 +100,10 @@ class AliasError(ServiceError):
 
 
 class OverloadedError(ServiceError):
-    """The queue is full."""
+    """Too much waits already, or the deadline cannot be met; `why` names the queue."""
 
-    def __init__(self, what: str, retry_after_s: float) -> None:
-        super().__init__(f"{what} is overloaded; try again in {retry_after_s:.2f} s")
+    def __init__(self, why: str, retry_after_s: float) -> None:
+        super().__init__(f"{why}; try again in {retry_after_s:.2f} s")
         self.retry_after_s = retry_after_s
 
 

@@ -15,13 +15,14 @@ from embedders.evaluation import SubjectInfo, check_source, read_params
 from embedders.evaluation.local import one_row_each
 from embedders.lookup import LookupEncoder
 from services.runtime.collections import Collections
-from services.runtime.encoding import EmbedResult, encode
+from services.runtime.encoding import EmbedResult
 from services.runtime.errors import OverloadedError, RequestError
 from services.runtime.evaluation_job import items_of
 from services.runtime.jobs import POLL_S, Jobs, Reply
 from services.runtime.operations import Operation, Operations, Reporter
 from services.runtime.pipes import Message
 from services.runtime.pools import run_in
+from services.runtime.queueing import Priority
 from services.runtime.sources import Sources
 
 FUNCTION = "services.runtime.evaluation_job:execute"
@@ -109,8 +110,9 @@ class Evaluation:
         model = self._collections.models.get(model_id)
         while True:
             try:
-                pools = self._collections.pools
-                return await encode(model.ready(), model.batcher, pools, items, options)
+                return await self._collections.embedder.embed(
+                    model, items, options, priority=Priority.BULK
+                )
             except OverloadedError as error:
                 await asyncio.sleep(error.retry_after_s)
 

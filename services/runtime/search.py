@@ -93,9 +93,9 @@ class Searcher:
             return outcome
         return replace(
             outcome,
-            queue_ns=outcome.queue_ns + embedded.queue_ns,
-            prepare_ns=embedded.prepare_ns,
-            encode_ns=embedded.encode_ns,
+            queue_ns=outcome.queue_ns + embedded.times.queue_ns,
+            prepare_ns=embedded.times.prepare_ns,
+            encode_ns=embedded.times.encode_ns,
         )
 
     async def _search(

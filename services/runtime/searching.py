@@ -12,6 +12,7 @@ from index.base import Collection, SearchRequest
 from index.types import Hits, Points
 from services.runtime.batching import Batcher, BatchLimits
 from services.runtime.pools import Pools, run_in
+from services.runtime.queueing import Claim
 
 # Larger requests gain nothing from company and would make it wait.
 MAX_JOINED_QUERIES = 16
@@ -47,7 +48,7 @@ class SearchLanes:
         """
         queries = len(request.queries)
         result = await self._batcher(collection).run(
-            [request], [queries], self._key(request, queries), deadline
+            [request], [queries], self._key(request, queries), Claim(deadline=deadline)
         )
         found = result.results[0]
         if isinstance(found, Exception):

@@ -8,6 +8,7 @@ import pytest
 
 from services.runtime.batching import CALLS_ALONE, Batcher, BatchLimits
 from services.runtime.errors import DeadlineError, OverloadedError, WorkError
+from services.runtime.queueing import Claim
 
 
 class Recorder:
@@ -70,7 +71,7 @@ async def test_a_full_queue_refuses_at_once_with_a_time_and_recovers() -> None:
     work = Recorder()
     work.gate.clear()
     batcher = Batcher("test", work, BatchLimits(max_items=1, max_queue_cost=3))
-    running = [asyncio.create_task(batcher.run([i], [1])) for i in range(4)]
+    running = [asyncio.create_task(batcher.run([i], [1])) for i in range(3)]
     await asyncio.sleep(0.01)
     with pytest.raises(OverloadedError) as refused:
         await batcher.run([9], [1])
@@ -78,8 +79,8 @@ async def test_a_full_queue_refuses_at_once_with_a_time_and_recovers() -> None:
     work.gate.set()
     await asyncio.gather(*running)
     assert (await batcher.run([9], [1])).results == [18]
-    assert batcher.stats.refused == 1
-    assert batcher.stats.queue_cost == 0
+    assert batcher.load.refused == 1
+    assert batcher.load.pending == 0
 
 
 async def test_callers_that_hung_up_are_skipped() -> None:
@@ -95,7 +96,7 @@ async def test_callers_that_hung_up_are_skipped() -> None:
     await first
     assert (await batcher.run([3], [1])).results == [6]
     assert [batch for _, batch in work.batches] == [[1], [3]]
-    assert batcher.stats.queue_cost == 0
+    assert batcher.load.pending == 0
 
 
 async def test_work_past_its_deadline_is_not_done() -> None:
@@ -103,7 +104,7 @@ async def test_work_past_its_deadline_is_not_done() -> None:
     work.gate.clear()
     batcher = Batcher("test", work, BatchLimits(max_items=1))
     first = asyncio.create_task(batcher.run([1], [1]))
-    late = asyncio.create_task(batcher.run([2], [1], deadline=time.monotonic() + 0.01))
+    late = asyncio.create_task(batcher.run([2], [1], claim=Claim(deadline=time.monotonic() + 0.01)))
     await asyncio.sleep(0.05)
     work.gate.set()
     await first

@@ -21,7 +21,7 @@ from latentspace import Client
 from latentspace.errors import FailedPreconditionError, LatentspaceError
 from services.app.local import LocalServer
 from services.runtime.batching import BatchLimits
-from services.runtime.encoding import encode
+from services.runtime.embedder import Embedder
 from services.runtime.models import Model, ModelConfig, ModelRegistry, ModelState
 from services.runtime.pools import Pools
 
@@ -64,7 +64,7 @@ async def make() -> AsyncIterator[MakeRegistry]:
 
 async def embed(pools: Pools, model: Model) -> np.ndarray:
     items = [Item(Modality.TEXT, "a text")]
-    return (await encode(model.ready(), model.batcher, pools, items, DEFAULT_OPTIONS)).rows
+    return (await Embedder(pools).embed(model, items)).rows
 
 
 async def test_a_model_is_warm_before_it_is_ready(make: MakeRegistry) -> None:
