@@ -30,7 +30,7 @@ from embedders.clip.source import clip_files
 from embedders.vectors import FloatRows
 from latentspace import Client
 from services.app.local import LocalServer
-from services.runtime.pools import available_cores
+from services.runtime.process import available_cores
 
 ROUNDS = 3
 CHUNK = 8

@@ -1,6 +1,7 @@
 """How the FAISS engine works, apart from what users decide about a collection."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 #: names of devices
@@ -24,6 +25,7 @@ class EngineOptions:
         memory_bytes: what the recipe `auto` may take for the index of a collection; 0: no limit.
         device: "cpu", or "cuda:0" and so on: sealed segments live there where their recipe can
             (`index.gpu.copies`); the CPU where there is no such GPU or FAISS is built without.
+        spare_cores: asked at each search how many of `threads` it may take; None: all.
     """
 
     threads: int = os.cpu_count() or 1
@@ -35,6 +37,7 @@ class EngineOptions:
     retry_seconds: float = 5.0
     memory_bytes: int = 0
     device: str = "cpu"
+    spare_cores: Callable[[], int] | None = None
 
     def with_threads(self, threads: int) -> "EngineOptions":
         """The same with so many cores; 0 changes nothing."""
@@ -43,6 +46,11 @@ class EngineOptions:
     def is_full(self, rows: int, dim: int) -> bool:
         """Whether a growing segment is large enough to be sealed."""
         return rows >= self.seal_rows or rows * dim * 4 >= self.seal_bytes
+
+    @property
+    def search_threads(self) -> int:
+        """Cores for a search that begins now."""
+        return self.threads if self.spare_cores is None else self.spare_cores()
 
     @property
     def build_threads(self) -> int:

@@ -66,9 +66,10 @@ class CollectionRuntime:
     def begin_search(self) -> None:
         """Notes that there are searches, and limits FAISS in this thread to its cores."""
         self._last_search_ns = time.monotonic_ns()
-        if not hasattr(self._threads, "limited"):
-            faiss.omp_set_num_threads(self.core.options.threads)
-            self._threads.limited = True
+        threads = self.core.options.search_threads
+        if getattr(self._threads, "limit", 0) != threads:
+            faiss.omp_set_num_threads(threads)
+            self._threads.limit = threads
 
     def info(self) -> CollectionInfo:
         """The collection as it is now."""

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from embedders.memory import use_one_heap
 from services.app.ending import fail
 from services.app.settings import DEFAULT_LISTEN, Settings, SettingsError, load_settings
+from services.runtime.process import settle
 
 
 def serve(
@@ -24,7 +24,6 @@ def serve(
     demo: Annotated[bool, typer.Option(help="Show first answers when the service is up.")] = False,
 ) -> None:
     """Run the service; without a configuration, on its embedded default."""
-    use_one_heap()
     try:
         settings = load_settings(config, {"listen": listen, "data_dir": data_dir})
     except SettingsError as error:
@@ -34,7 +33,8 @@ def serve(
 
 def run(settings: Settings, demo: bool) -> None:
     """Serves until asked to stop; what prevents it is said in one line."""
-    # Imported here: settings are checked before the heavy packages are read.
+    settle(settings.cores)
+    # Imported here: settings are checked, and threads settled, before the heavy packages are read.
     from embedders.errors import EmbedderError
     from index.errors import VectorIndexError
     from services.app.demo import greet

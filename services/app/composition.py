@@ -53,7 +53,7 @@ def compose(settings: Settings) -> Application:
         StorageError: it cannot be written.
     """
     pools = Pools(settings.cores)
-    engine = open_engine(settings, pools.cores)
+    engine = open_engine(settings, pools)
     catalog = Catalog(settings.data_dir / "catalog.db")
     limits = settings.limits
     models = ModelRegistry(
@@ -87,7 +87,7 @@ def compose(settings: Settings) -> Application:
     return Application(settings, pools, engine, catalog, models, collections, operations, rpc)
 
 
-def open_engine(settings: Settings, cores: int) -> FaissEngine:
+def open_engine(settings: Settings, pools: Pools) -> FaissEngine:
     """The engine of the data folder.
 
     Raises:
@@ -96,10 +96,13 @@ def open_engine(settings: Settings, cores: int) -> FaissEngine:
     """
     wanted = settings.index
     options = EngineOptions(
-        seal_rows=wanted.seal_rows, memory_bytes=wanted.memory_mib << 20, device=wanted.device
+        seal_rows=wanted.seal_rows,
+        memory_bytes=wanted.memory_mib << 20,
+        device=wanted.device,
+        spare_cores=pools.spare_cores,
     )
     try:
-        return FaissEngine(settings.data_dir, threads=cores, options=options)
+        return FaissEngine(settings.data_dir, threads=pools.cores, options=options)
     except LockedError:
         raise
     except StorageError as error:

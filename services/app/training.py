@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from services.app.ending import fail
-from services.runtime.pools import available_cores
+from services.runtime.process import available_cores
 
 app = typer.Typer(
     help="Train models from files, without a server.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from services.runtime.admission import Admission, Load
-from services.runtime.errors import WorkError
+from services.runtime.errors import NoMemoryError, WorkError
 from services.runtime.histogram import SECONDS, SIZES, Histogram
 from services.runtime.queueing import DEFAULT_CLAIM, Claim, Entry, Line, Ticket
 
@@ -230,7 +230,9 @@ class Batcher(Generic[T, R]):
         except Exception as error:  # noqa: BLE001 - a failure of foreign code ends at its items
             if is_out_of_memory(error):
                 self._shrink(sum(entry.cost for entry in batch))
-            if len(batch) == 1:
+                if len(batch) == 1:
+                    return [NoMemoryError(self.name)]
+            elif len(batch) == 1:
                 return [error]
             middle = len(batch) // 2
             return await self._halving(batch[:middle]) + await self._halving(batch[middle:])

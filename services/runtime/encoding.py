@@ -10,7 +10,8 @@ import numpy as np
 from embedders.base import Encoded, EncodeOptions, Encoder, Item, Modality, Prepared, Region
 from embedders.errors import ItemError
 from embedders.vectors import FloatRows, IndexArray
-from services.runtime.batching import Batcher, BatchLimits
+from services.runtime.batching import Batcher, BatchLimits, is_out_of_memory
+from services.runtime.memory import release_memory
 from services.runtime.pools import Pools, run_in
 from services.runtime.queueing import Claim
 
@@ -88,7 +89,12 @@ def encode_batcher(encoder: Encoder, pools: Pools, limits: BatchLimits) -> Encod
 
     async def work(key: Hashable, batch: Sequence[Prepared]) -> list[Rows | Exception]:
         assert isinstance(key, tuple)
-        encoded = await run_in(pools.encode, encoder.encode, batch, key[1])
+        try:
+            encoded = await run_in(pools.encode, encoder.encode, batch, key[1])
+        except Exception as error:
+            if is_out_of_memory(error):
+                await run_in(pools.load, release_memory)
+            raise
         return split(encoded, len(batch))
 
     return Batcher(f"model {encoder.info.id!r}", work, limits)

@@ -12,6 +12,7 @@ ServiceError
 ├── SnapshotNotFoundError    no snapshot has this name
 ├── AliasError               the name is a collection's, or the alias is unknown
 ├── OverloadedError          the queue is full; `retry_after_s` is when to try again
+│   └── NoMemoryError        not even this item alone found room
 ├── NotServedError           a part of the contract that this version does not serve yet
 ├── DeadlineError            the caller's time ran out before the work began
 └── WorkError                an encoder broke its contract or failed on an item
@@ -105,6 +106,13 @@ class OverloadedError(ServiceError):
     def __init__(self, why: str, retry_after_s: float) -> None:
         super().__init__(f"{why}; try again in {retry_after_s:.2f} s")
         self.retry_after_s = retry_after_s
+
+
+class NoMemoryError(OverloadedError):
+    """The machine or its device had no room for one item alone."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} has no memory for this item: send a smaller one, or later", 1.0)
 
 
 class NotServedError(ServiceError):

@@ -19,19 +19,13 @@ from embedders.errors import EmbedderError
 from services.runtime.errors import JobError, ServiceError
 from services.runtime.operations import Reporter
 from services.runtime.pipes import Block, Message, receive, send
+from services.runtime.process import thread_variables
 
 logger = logging.getLogger(__name__)
 
 # How soon a job hears that it was cancelled.
 POLL_S = 0.1
 TERMINATE_S = 3.0
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +98,7 @@ class Jobs:
 
     def _spawn(self, function: str, pipe: Connection, scratch: Path) -> "subprocess.Popen[bytes]":
         """A fresh interpreter: a fork of a process with threads and gRPC could hang."""
-        threads = dict.fromkeys(THREAD_VARIABLES, str(self.cores))
+        threads = thread_variables(self.cores)
         return subprocess.Popen(
             # -P: modules of the current folder are not ours
             [sys.executable, "-P", "-m", "services.runtime.child", str(pipe.fileno()), function],

@@ -6,9 +6,10 @@ from collections.abc import Hashable, Sequence
 
 import pytest
 
+from services.runtime.admission import Load
 from services.runtime.batching import CALLS_ALONE, Batcher, BatchLimits
-from services.runtime.errors import DeadlineError, OverloadedError, WorkError
-from services.runtime.queueing import Claim
+from services.runtime.errors import DeadlineError, NoMemoryError, OverloadedError, WorkError
+from services.runtime.queueing import Claim, Priority
 
 
 class Recorder:
@@ -204,3 +205,131 @@ async def test_slow_or_unlike_calls_run_in_lanes(slow_s: float, keys: list[int])
     for key in keys:
         await call(batcher, 1, key)
     assert places == ["lane"] * 10
+
+
+INTERACTIVE, BULK = Claim(), Claim(Priority.BULK)
+
+
+async def queued_behind_a_batch(
+    limits: BatchLimits, *claims: Claim
+) -> tuple[Recorder, Batcher[int, int]]:
+    """What ran, for calls that came in this order while a first one (-1) was running."""
+    work = Recorder()
+    work.gate.clear()
+    batcher = Batcher("test", work, limits)
+    calls = [asyncio.create_task(batcher.run([-1], [1]))]
+    for i, claim in enumerate(claims):
+        await asyncio.sleep(0)
+        calls.append(asyncio.create_task(batcher.run([i], [1], claim=claim)))
+    await asyncio.sleep(0.01)
+    work.gate.set()
+    await asyncio.gather(*calls)
+    return work, batcher
+
+
+async def test_interactive_calls_go_before_bulk_work_and_do_not_starve_it() -> None:
+    claims = [BULK] * 2 + [INTERACTIVE] * 6
+    work, _ = await queued_behind_a_batch(BatchLimits(max_items=1), *claims)
+    order = [batch[0] for _, batch in work.batches]
+    # the first batch counts as a turn: of four in a row one is bulk work
+    assert order == [-1, 2, 3, 0, 4, 5, 6, 1, 7]
+
+
+async def test_canaries_go_first_and_are_never_refused() -> None:
+    canary = Claim(Priority.CANARY)
+    limits = BatchLimits(max_items=1, max_queue_cost=3)
+    work, batcher = await queued_behind_a_batch(limits, INTERACTIVE, BULK, canary, canary)
+    assert [batch[0] for _, batch in work.batches][:3] == [-1, 2, 3]
+    assert batcher.load.refused == 0
+
+
+async def test_bulk_work_takes_no_room_from_interactive_calls() -> None:
+    limits = BatchLimits(max_items=1, max_queue_cost=3)
+    work = Recorder()
+    work.gate.clear()
+    batcher = Batcher("test", work, limits)
+    bulk = asyncio.create_task(batcher.run([1, 2, 3], [1, 1, 1], claim=BULK))
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadedError):
+        await batcher.run([4], [1], claim=BULK)
+    single = asyncio.create_task(batcher.run([5], [1]))
+    await asyncio.sleep(0)
+    work.gate.set()
+    assert (await single).results == [10]
+    await bulk
+
+
+def measured(limits: BatchLimits, rate: int) -> Load:
+    """The load of a batcher that was seen to do so much a second."""
+    load = Load("test", limits.max_queue_cost, limits.max_wait_s)
+    load.measure(items=1, cost=rate, seconds=1.0, lanes=1)
+    return load
+
+
+def test_no_more_waits_than_is_done_in_time() -> None:
+    load = measured(BatchLimits(max_wait_s=2.0), rate=100)
+    with load.admit(1000, INTERACTIVE):  # an empty queue takes anything
+        with pytest.raises(OverloadedError) as refused:
+            load.admit(50, INTERACTIVE)
+        # 1,050 are too many by 850, which take 8.5 s
+        assert refused.value.retry_after_s == pytest.approx(8.5)
+    with load.admit(150, INTERACTIVE), load.admit(50, INTERACTIVE):
+        assert load.pending == 200
+    assert load.pending == 0
+
+
+def test_a_deadline_that_cannot_be_met_is_refused_early() -> None:
+    load = measured(BatchLimits(max_wait_s=100.0), rate=100)
+    with load.admit(300, INTERACTIVE):
+        soon, late = time.monotonic() + 1.0, time.monotonic() + 60.0
+        with pytest.raises(OverloadedError, match=r"about 3\.10 s"):
+            load.admit(10, Claim(deadline=soon))
+        with load.admit(10, Claim(deadline=late)):
+            pass
+
+
+async def test_batches_are_cut_to_what_is_done_in_time() -> None:
+    limits = BatchLimits(max_items=100, max_batch_s=0.5)
+    work = Recorder()
+    batcher = Batcher("test", work, limits)
+    batcher.load.measure(items=1, cost=10, seconds=1.0, lanes=1)
+    await batcher.run(list(range(12)), [1] * 12)
+    assert work.batches[0] == (None, [0, 1, 2, 3, 4])
+
+
+async def test_after_running_out_of_memory_batches_stay_small_and_grow_again() -> None:
+    work = Recorder(most=4)
+    batcher = Batcher("test", work, BatchLimits(max_items=8, max_cost=8))
+    await batcher.run(list(range(8)), [1] * 8)
+    first = len(work.batches)
+    assert first == 3
+    await batcher.run(list(range(8)), [1] * 8)
+    assert [len(batch) for _, batch in work.batches[first:]] == [4, 4]
+    assert batcher.stats.out_of_memory == 1
+    work.most = 8
+    for _ in range(40):
+        await batcher.run(list(range(8)), [1] * 8)
+    assert len(work.batches[-1][1]) == 8
+
+
+async def test_an_item_that_finds_no_memory_alone_fails_alone() -> None:
+    async def work(key: Hashable, batch: Sequence[int]) -> list[int | Exception]:
+        if 3 in batch:
+            raise MemoryError
+        return list(batch)
+
+    results = (await Batcher("test", work, BatchLimits()).run(list(range(5)), [1] * 5)).results
+    assert isinstance(results.pop(3), NoMemoryError)
+    assert results == [0, 1, 2, 4]
+
+
+async def test_what_was_done_is_counted() -> None:
+    _, batcher = await queued_behind_a_batch(BatchLimits(), *[INTERACTIVE] * 3)
+    stats = batcher.stats
+    assert (stats.batches, stats.items) == (2, 4)
+    # sizes 1 and 3: the buckets up to 1 and up to 4
+    assert stats.batch_items.counts[:3] == [1, 0, 1]
+    assert stats.batch_items.total == 4
+    assert (stats.queue_s.count, stats.work_s.count) == (4, 2)
+    assert stats.queue_s.total > 0.01
+    assert batcher.longest_running_s() == 0.0
