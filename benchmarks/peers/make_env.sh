@@ -7,3 +7,6 @@ bench-out/peers-venv/bin/pip install -q -r benchmarks/peers/requirements.txt
 # PecanPy needs an older numpy than the others
 python3 -m venv bench-out/nodes-venv
 bench-out/nodes-venv/bin/pip install -q -r benchmarks/peers/requirements-nodes.txt
+# Infinity brings its own torch
+python3 -m venv bench-out/infinity-venv
+bench-out/infinity-venv/bin/pip install -q -r benchmarks/peers/requirements-infinity.txt
