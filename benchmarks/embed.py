@@ -53,7 +53,7 @@ def main() -> None:
     models = {
         name: {"family": "sentence", "options": {"device": "cpu", "dtype": name}} for name in DTYPES
     }
-    settings = {"models": models}
+    settings = {"models": models, "cache": {"memory_mib": 0}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "texts.txt"

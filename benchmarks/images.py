@@ -48,7 +48,10 @@ def main() -> None:
     options = {"device": "cpu"}
     encoder = load("clip", "clip", args.source, options)
     model = load_model(clip_files(args.source, ClipOptions(device="cpu")))
-    served = {"models": {"clip": {"family": "clip", "source": args.source, "options": options}}}
+    served = {
+        "models": {"clip": {"family": "clip", "source": args.source, "options": options}},
+        "cache": {"memory_mib": 0},
+    }
     with (
         tempfile.TemporaryDirectory() as folder,
         LocalServer(Path(folder), served) as server,

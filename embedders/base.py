@@ -102,6 +102,8 @@ class ModelInfo:
     logit_scale: float | None = None
     logit_bias: float | None = None
     same_threshold: float | None = None
+    # every call asks for it, and it takes as long as reading a short request
+    _spaces: dict[int, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def space_id(self) -> str:
@@ -110,14 +112,13 @@ class ModelInfo:
 
     def space(self, dimensions: int = 0) -> str:
         """Space of rows cut to `dimensions` (0: full length)."""
-        dim = dimensions or self.dim
-        return space_id(
-            self.revision,
-            dim,
-            self.normalized or dim < self.dim,
-            self.prompts,
-            self.space_parts,
-        )
+        found = self._spaces.get(dimensions)
+        if found is None:
+            dim = dimensions or self.dim
+            normalized = self.normalized or dim < self.dim
+            found = space_id(self.revision, dim, normalized, self.prompts, self.space_parts)
+            self._spaces[dimensions] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from embedders.base import ComputeDtype
 from embedders.errors import ModelFormatError, OptionError
 from embedders.sentence.backends import Network, check_backend, check_format, replace_network
 from embedders.sentence.options import Backend, SentenceOptions
+from embedders.sentence.scripted import script_network
 
 TORCH_DTYPES: Mapping[ComputeDtype, torch.dtype] = {
     ComputeDtype.FLOAT32: torch.float32,
@@ -76,6 +77,7 @@ class ModuleSet:
         if backend is not Backend.TORCH:
             return self._load_exported(backend, dtype)
         model = self._load(dtype)
+        script_network(model[0])
         if dtype is not ComputeDtype.FLOAT32:
             exact = self._loaded.get(ComputeDtype.FLOAT32) or self._load(ComputeDtype.FLOAT32)
             self._check_rows(_probe(exact), model, dtype)

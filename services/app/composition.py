@@ -7,9 +7,12 @@ from embedders import registry
 from index.engine import FaissEngine
 from index.errors import LockedError, StorageError
 from index.options import EngineOptions
-from services.app.settings import Settings
+from services.app.settings import CacheSettings, Settings
+from services.app.tracers import Tracer, open_tracer
 from services.rpc.server import Parts, RpcServer, ServerOptions
 from services.runtime.batching import BatchLimits
+from services.runtime.cache.opening import open_cache
+from services.runtime.cache.options import RedisOptions
 from services.runtime.catalog import Catalog
 from services.runtime.collections import Collections
 from services.runtime.embedder import Embedder
@@ -18,9 +21,12 @@ from services.runtime.jobs import Jobs
 from services.runtime.models import ModelConfig, ModelRegistry
 from services.runtime.operations import Operations
 from services.runtime.pools import Pools
+from services.runtime.probe import WatchOptions
 from services.runtime.snapshots import Snapshots
 from services.runtime.sources import Sources
+from services.runtime.traced import TracedEmbedder
 from services.runtime.training import Training
+from services.runtime.watch import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +41,16 @@ class Application:
     collections: Collections
     operations: Operations
     rpc: RpcServer
+    watcher: Watcher
+    tracer: Tracer | None
 
     async def close(self) -> None:
         """Ends work and closes files, the last made first."""
+        await self.watcher.close()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.close)
         await self.models.close()
+        await self.collections.embedder.close()
         await asyncio.to_thread(self.operations.close)
         self.pools.close()
         self.engine.close()
@@ -51,7 +63,10 @@ def compose(settings: Settings) -> Application:
     Raises:
         LockedError: another process serves the data folder.
         StorageError: it cannot be written.
+        MissingExtraError: traces or Redis are wanted, and their packages are not installed.
     """
+    tracer = open_tracer(settings.tracing)
+    cache = open_cache(settings.cache.memory_mib << 20, redis_options(settings.cache))
     pools = Pools(settings.cores)
     engine = open_engine(settings, pools)
     catalog = Catalog(settings.data_dir / "catalog.db")
@@ -65,7 +80,8 @@ def compose(settings: Settings) -> Application:
         BatchLimits(limits.batch_items, limits.batch_cost, limits.queue_cost, lanes=pools.cores),
         registry.load,
     )
-    collections = Collections(engine, catalog, models, Embedder(pools), pools)
+    embedder = Embedder(pools, cache) if tracer is None else TracedEmbedder(pools, cache)
+    collections = Collections(engine, catalog, models, embedder, pools)
     options = ServerOptions(
         settings.listen,
         limits.max_message_mib,
@@ -82,9 +98,28 @@ def compose(settings: Settings) -> Application:
     )
     evaluation = Evaluation(collections, operations, jobs, sources)
     rpc = RpcServer(
-        Parts(models, collections, operations, snapshots, training, evaluation), options
+        Parts(models, collections, operations, snapshots, training, evaluation), options, tracer
     )
-    return Application(settings, pools, engine, catalog, models, collections, operations, rpc)
+    patience = WatchOptions(settings.health.interval_s, settings.health.timeout_s)
+    watcher = Watcher(models, pools, engine, patience, rpc.health.report)
+    models.on_change = watcher.model_changed
+    return Application(
+        settings, pools, engine, catalog, models, collections, operations, rpc, watcher, tracer
+    )
+
+
+def redis_options(settings: CacheSettings) -> RedisOptions | None:
+    """How Redis is asked; None where there is none."""
+    if not (url := settings.redis_url.get_secret_value()):
+        return None
+    return RedisOptions(
+        url,
+        settings.ttl_s,
+        settings.timeout_s,
+        settings.retry_s,
+        settings.connections,
+        settings.write_mib << 20,
+    )
 
 
 def open_engine(settings: Settings, pools: Pools) -> FaissEngine:

@@ -2,18 +2,23 @@
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from embedders.errors import EmbedderError
 from services.app.composition import Application, compose
 from services.app.metrics import MetricsServer, start_metrics
 from services.app.settings import Settings
-from services.runtime.canary import canary
-from services.runtime.models import Model, ModelState
+from services.runtime.models import Model
 
 logger = logging.getLogger(__name__)
+
+# what closing files and ending threads may take at least, beyond the grace for running calls
+MIN_CLOSE_S = 5.0
 
 Greeting = Callable[[str], Awaitable[None]]
 
@@ -49,12 +54,35 @@ async def serve(settings: Settings, greet: Greeting | None = None) -> None:
             await until(stop, greet(address))
         await stop.wait()
         logger.info("draining", extra={"grace_s": settings.drain_s})
+        await application.watcher.close()
         await application.rpc.stop(settings.drain_s)
         if metrics is not None:
             await asyncio.to_thread(metrics.close)
     finally:
-        await application.close()
+        with ended_by_force(max(settings.drain_s, MIN_CLOSE_S)):
+            await application.close()
     logger.info("stopped")
+
+
+@contextmanager
+def ended_by_force(seconds: float) -> Iterator[None]:
+    """Ends the process where the work takes longer: a thread that hangs cannot be stopped.
+
+    Nothing is lost: what was acknowledged is on disk.
+    """
+
+    def end() -> None:
+        logger.error("work hangs, ending without it", extra={"seconds": seconds})
+        logging.shutdown()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def open_metrics(application: Application) -> MetricsServer | None:
@@ -65,29 +93,19 @@ def open_metrics(application: Application) -> MetricsServer | None:
     """
     if not (listen := application.settings.metrics_listen):
         return None
-    metrics = start_metrics(listen, application.models, application.collections)
+    metrics = start_metrics(listen, application)
     address = f"http://{listen.rpartition(':')[0]}:{metrics.port}/metrics"
     logger.info("metrics", extra={"address": address})
     return metrics
 
 
 async def load_models(application: Application) -> None:
-    """Loads the models that are wanted before the port opens; health hears what canaries show."""
-    answers: dict[str, bool] = {}
-
-    async def prove(model: Model) -> None:
-        name = model.config.id
-        answers[name] = model.state is ModelState.READY and await canary(
-            application.collections, model
-        )
-        await application.rpc.health.report_model(name, answers[name])
-
-    application.models.on_change = prove
+    """Loads the models that are wanted before the port opens, and asks every canary once."""
+    await application.collections.embedder.start()
     for model in application.models.all():
         if model.config.preload:
             await load_one(application, model)
-    needed = {model.config.id for model in application.models.all() if model.config.required}
-    await application.rpc.health.report(all(answers[name] for name in needed & answers.keys()))
+    await application.watcher.start()
 
 
 async def load_one(application: Application, model: Model) -> None:

@@ -1,15 +1,27 @@
-"""Prometheus metrics over HTTP: what collections, models and queues are like at each scrape."""
+"""Prometheus metrics over HTTP: what the service is like, and has done, at each scrape."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from index.types import CollectionState, SegmentState
-from services.runtime.collections import Collections, NamedCollection
+from services.app.cache_metrics import cache_metrics
+from services.app.composition import Application
+from services.app.families import counter, gauge, histogram
+from services.app.queue_metrics import queue_metrics
+from services.rpc.observing import CallStats
+from services.runtime.collections import NamedCollection
+from services.runtime.lag import LoopLag
 from services.runtime.models import ModelRegistry, ModelState
 
 
@@ -33,65 +45,76 @@ class MetricsServer:
 class ServiceCollector(Collector):
     """Reads the service when it is scraped; nothing is counted twice."""
 
-    def __init__(self, models: ModelRegistry, collections: Collections) -> None:
-        self._models, self._collections = models, collections
+    def __init__(self, application: Application) -> None:
+        self._application = application
 
     def collect(self) -> Iterable[Metric]:
         """All metrics now."""
-        yield from collection_metrics(self._collections.all())
-        yield from model_metrics(self._models)
+        application = self._application
+        yield from call_metrics(application.rpc.observer.methods)
+        yield from health_metrics(application.rpc.health.serving, application.watcher.lag)
+        yield from model_metrics(application.models)
+        yield from queue_metrics(application.models, application.collections.lanes)
+        yield from cache_metrics(application.collections.embedder.cache_stats)
+        yield from collection_metrics(application.collections.all())
+
+
+def call_metrics(methods: Mapping[str, CallStats]) -> Iterator[Metric]:
+    """Calls by method and code, how long they took, and how many run."""
+    calls = counter("calls", "Calls that ended.", "method", "code")
+    seconds = histogram("call_seconds", "From arrival to the last reply.", "method")
+    running = gauge("calls_running", "Calls that run now, streams too.", "method")
+    for method, stats in methods.items():
+        codes = dict(stats.codes)
+        if codes or stats.running:
+            running.add([method], stats.running)
+            seconds.add([method], stats.seconds)
+        for code, count in codes.items():
+            calls.add([method, code], count)
+    yield from (calls.metric, seconds.metric, running.metric)
+
+
+def health_metrics(serving: Mapping[str, bool], lag: LoopLag) -> Iterator[Metric]:
+    """What health clients are told, and whether the event loop turns."""
+    told = gauge("serving", "1 while health says SERVING; service is empty for all.", "service")
+    # as a list: the event loop may be adding to it
+    for name, well in list(serving.items()):
+        told.add([name], well)
+    late = gauge("event_loop_lag_seconds", "How late the event loop came to its last timer.")
+    late.add([], lag.last_s)
+    stalls = counter("event_loop_stalls", "Times that the event loop stood for over a second.")
+    stalls.add([], lag.stalls)
+    yield from (told.metric, late.metric, stalls.metric)
+
+
+def model_metrics(models: ModelRegistry) -> Iterator[Metric]:
+    """Where each model stands: 1 for its state, 0 for the others."""
+    states = gauge("model_state", "1 for the state of the model, else 0.", "model", "state")
+    for model in models.all():
+        for state in ModelState:
+            states.add([model.config.id, state], model.state is state)
+    yield states.metric
 
 
 def collection_metrics(found: list[NamedCollection]) -> Iterator[Metric]:
     """Sizes and states of collections and their segments."""
-    points = gauge("collection_points", "Live points.")
-    degraded = gauge("collection_degraded", "1 while an index is rebuilt, else 0.")
-    disk = gauge("collection_disk_bytes", "Bytes on disk.")
-    memory = gauge("collection_memory_bytes", "Bytes in memory, estimated.")
-    segments = gauge("collection_segments", "Segments by state.", "state")
+    points = gauge("collection_points", "Live points.", "collection")
+    degraded = gauge("collection_degraded", "1 while an index is rebuilt, else 0.", "collection")
+    disk = gauge("collection_disk_bytes", "Bytes on disk.", "collection")
+    memory = gauge("collection_memory_bytes", "Bytes in memory, estimated.", "collection")
+    segments = gauge("collection_segments", "Segments by state.", "collection", "state")
     for info in (named.info for named in found):
-        points.add_metric([info.name], info.points)
-        degraded.add_metric([info.name], info.state is CollectionState.DEGRADED)
-        disk.add_metric([info.name], info.disk_bytes)
-        memory.add_metric([info.name], info.memory_bytes)
+        points.add([info.name], info.points)
+        degraded.add([info.name], info.state is CollectionState.DEGRADED)
+        disk.add([info.name], info.disk_bytes)
+        memory.add([info.name], info.memory_bytes)
         for state in SegmentState:
             count = sum(segment.state is state for segment in info.segments)
-            segments.add_metric([info.name, state], count)
-    yield from (points, degraded, disk, memory, segments)
+            segments.add([info.name, state], count)
+    yield from (points.metric, degraded.metric, disk.metric, memory.metric, segments.metric)
 
 
-def model_metrics(models: ModelRegistry) -> Iterator[Metric]:
-    """States of models, and what their queues have done."""
-    states = GaugeMetricFamily("latentspace_model_ready", "1 while it answers.", labels=["model"])
-    counters = {
-        name: CounterMetricFamily(f"latentspace_queue_{name}", text, labels=["model"])
-        for name, text in (
-            ("batches", "Batches run."),
-            ("items", "Items run."),
-            ("refused", "Calls refused for load."),
-            ("expired", "Items whose deadline passed in the queue."),
-        )
-    }
-    depth = GaugeMetricFamily("latentspace_queue_cost", "Cost waiting.", labels=["model"])
-    for model in models.all():
-        label = [model.config.id]
-        states.add_metric(label, model.state is ModelState.READY)
-        if model.batcher is not None:
-            batcher = model.batcher
-            depth.add_metric(label, batcher.load.pending)
-            counters["batches"].add_metric(label, batcher.stats.batches)
-            counters["items"].add_metric(label, batcher.stats.items)
-            counters["refused"].add_metric(label, batcher.load.refused)
-            counters["expired"].add_metric(label, batcher.expired)
-    yield from (states, depth, *counters.values())
-
-
-def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-    """A gauge of collections."""
-    return GaugeMetricFamily(f"latentspace_{name}", text, labels=["collection", *labels])
-
-
-def start_metrics(listen: str, models: ModelRegistry, collections: Collections) -> MetricsServer:
+def start_metrics(listen: str, application: Application) -> MetricsServer:
     """Serves /metrics on HOST:PORT, in a thread of its own.
 
     Raises:
@@ -99,6 +122,8 @@ def start_metrics(listen: str, models: ModelRegistry, collections: Collections) 
     """
     host, _, port = listen.rpartition(":")
     registry = CollectorRegistry()
-    registry.register(ServiceCollector(models, collections))
+    registry.register(ServiceCollector(application))
+    for of_process in (ProcessCollector, PlatformCollector, GCCollector):
+        of_process(registry=registry)
     server, _ = start_http_server(int(port), host, registry)
     return MetricsServer(server)

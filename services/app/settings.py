@@ -7,9 +7,18 @@ into a group. Units stand in the names.
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -94,6 +103,73 @@ class LogSettings(BaseModel):
     format: Literal["text", "json"] = "text"
 
 
+class CacheSettings(BaseModel):
+    """Where rows that were made before are kept; lookup models are never cached."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    memory_mib: int = Field(default=64, ge=0, description="in this process's memory; 0: none")
+    redis_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="redis://HOST:PORT/DB, rediss:// for TLS, unix://PATH; empty: no Redis",
+    )
+    ttl_s: int = Field(default=604_800, ge=1, description="what Redis keeps a row for")
+    timeout_s: float = Field(
+        default=0.05, gt=0, description="what a Redis that does not answer costs, once"
+    )
+    retry_s: float = Field(
+        default=1.0, gt=0, description="from one look whether it answers again to the next"
+    )
+    connections: int = Field(default=4, ge=1, description="lookups in Redis side by side")
+    write_mib: int = Field(default=32, ge=1, description="rows that may wait to be written")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _of_redis(cls, value: SecretStr) -> SecretStr:
+        # what is wrong is said without the URL: it may hold a password
+        if value and not is_redis_url(value.get_secret_value()):
+            raise ValueError("not redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix://PATH")
+        return value
+
+
+def is_redis_url(url: str) -> bool:
+    """Whether a URL names a Redis."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme == "unix":
+        return bool(parts.path)
+    return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0
+
+
+class HealthSettings(BaseModel):
+    """How the service watches itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    interval_s: float = Field(
+        default=5.0, gt=0, description="from a canary's answer to the next canary"
+    )
+    timeout_s: float = Field(
+        default=10.0, gt=0, description="a canary, or a batch, that takes longer is illness"
+    )
+
+
+class TracingSettings(BaseModel):
+    """OpenTelemetry; needs the extra tracing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    endpoint: str = Field(
+        default="", description="OTLP over gRPC, such as http://localhost:4317; empty: no traces"
+    )
+    ratio: float = Field(
+        default=1.0, ge=0, le=1, description="part of the calls without a caller's trace"
+    )
+
+
 def embedded_models() -> dict[str, ModelSettings]:
     """The embedded default: models that need no download."""
     return {
@@ -121,6 +197,9 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     index: IndexSettings = IndexSettings()
     log: LogSettings = LogSettings()
+    cache: CacheSettings = CacheSettings()
+    health: HealthSettings = HealthSettings()
+    tracing: TracingSettings = TracingSettings()
     roots: list[Path] = Field(
         default_factory=list,
         description="folders whose files TrainModel and Evaluate may read; none: refused",

@@ -1,9 +1,10 @@
-"""Every call passes here: decoding, errors to status, log line.
+"""Every call passes here: decoding, errors to status, counts, traces, log line.
 
 Servicers are plain classes whose async methods are named as the calls. A call of the contract
 that a servicer does not have answers UNIMPLEMENTED.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,12 +16,13 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
 
+from services.rpc.observing import Context as Context
+from services.rpc.observing import MethodObserver, ObservedCall, Observer
 from services.rpc.status import DETAILS_KEY, status_of
 from services.runtime.errors import NotServedError, RequestError
 
 logger = logging.getLogger("latentspace.access")
 
-Context = grpc.aio.ServicerContext[Any, Any]
 Unary = Callable[[Any, Context], Awaitable[Message]]
 Stream = Callable[[Any, Context], AsyncIterator[Message]]
 M = TypeVar("M", bound=Message)
@@ -33,13 +35,17 @@ def deadline_of(context: Context) -> float | None:
     return time.monotonic() + remaining if remaining and remaining < 1e8 else None
 
 
-def service_handler(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
+def service_handler(
+    service: ServiceDescriptor, servicer: object, observer: Observer
+) -> grpc.GenericRpcHandler:
     """Handlers of all calls of a service."""
-    handlers = {method.name: _handler(method, servicer) for method in service.methods}
+    handlers = {method.name: _handler(method, servicer, observer) for method in service.methods}
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
-def _handler(method: MethodDescriptor, servicer: object) -> "grpc.RpcMethodHandler[Any, Any]":
+def _handler(
+    method: MethodDescriptor, servicer: object, observer: Observer
+) -> "grpc.RpcMethodHandler[Any, Any]":
     behaviour: Any = getattr(servicer, method.name, None) or _unimplemented(method)
     decode = _decoder(GetMessageClass(method.input_type))
     encode = GetMessageClass(method.output_type).SerializeToString
@@ -49,9 +55,9 @@ def _handler(method: MethodDescriptor, servicer: object) -> "grpc.RpcMethodHandl
             if method.client_streaming
             else grpc.unary_stream_rpc_method_handler
         )
-        return kind(_guard_stream(method, behaviour), decode, encode)
+        return kind(_guard_stream(method, behaviour, observer.of(method)), decode, encode)
     return grpc.unary_unary_rpc_method_handler(
-        cast("Any", _guard_unary(method, behaviour)), decode, encode
+        cast("Any", _guard_unary(method, behaviour, observer.of(method))), decode, encode
     )
 
 
@@ -91,30 +97,36 @@ def _unimplemented(method: MethodDescriptor) -> Unary | Stream:
     return stream if method.server_streaming else unary
 
 
-def _guard_unary(method: MethodDescriptor, behaviour: Unary) -> Unary:
+def _guard_unary(method: MethodDescriptor, behaviour: Unary, observer: MethodObserver) -> Unary:
     async def call(request: Message | DecodeError, context: Context) -> Message:
-        started = time.perf_counter_ns()
+        observed = observer.begin(context)
         try:
             reply = await behaviour(decoded(request), context)
+        except asyncio.CancelledError:
+            observed.given_up()
+            raise
         except Exception as error:  # the table maps every exception
-            await _fail(method, context, error, started)
+            await _fail(method, context, error, observed)
             raise AssertionError("abort raises") from error
-        _log(method, "OK", started)
+        _end(method, grpc.StatusCode.OK, observed)
         return reply
 
     return call
 
 
-def _guard_stream(method: MethodDescriptor, behaviour: Stream) -> Stream:
+def _guard_stream(method: MethodDescriptor, behaviour: Stream, observer: MethodObserver) -> Stream:
     async def call(request: Any, context: Context) -> AsyncIterator[Message]:
-        started = time.perf_counter_ns()
+        observed = observer.begin(context)
         try:
             given = _decoded_stream(request) if method.client_streaming else decoded(request)
             async for reply in behaviour(given, context):
                 yield reply
+        except (asyncio.CancelledError, GeneratorExit):
+            observed.given_up()
+            raise
         except Exception as error:  # noqa: BLE001 - the table maps every exception
-            await _fail(method, context, error, started)
-        _log(method, "OK", started)
+            await _fail(method, context, error, observed)
+        _end(method, grpc.StatusCode.OK, observed)
 
     return call
 
@@ -124,23 +136,32 @@ async def _decoded_stream(requests: AsyncIterator[Message]) -> AsyncIterator[Mes
         yield decoded(request)
 
 
-async def _fail(method: MethodDescriptor, context: Context, error: Exception, started: int) -> None:
+async def _fail(
+    method: MethodDescriptor, context: Context, error: Exception, observed: ObservedCall
+) -> None:
     if isinstance(error, grpc.aio.AbortError):
+        observed.end(grpc.StatusCode.ABORTED)
         raise error
     status = status_of(error)
     code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
-    _log(method, code.name, started, status)
+    _end(method, code, observed, status)
     await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
 
 
-def _log(method: MethodDescriptor, code: str, started: int, status: Status | None = None) -> None:
-    level = logging.DEBUG if code == "OK" else logging.INFO
+def _end(
+    method: MethodDescriptor,
+    code: grpc.StatusCode,
+    observed: ObservedCall,
+    status: Status | None = None,
+) -> None:
+    observed.end(code)
+    level = logging.DEBUG if status is None else logging.INFO
     if not logger.isEnabledFor(level):
         return
     fields = {
         "call": method.full_name.removeprefix("latentspace.v1."),
-        "code": code,
-        "ms": round((time.perf_counter_ns() - started) / 1e6, 3),
+        "code": code.name,
+        "ms": round((time.perf_counter_ns() - observed.started_ns) / 1e6, 3),
     }
     if status is not None:
         fields["reason"] = status.message

@@ -1,5 +1,7 @@
 """EmbeddingService."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -8,12 +10,14 @@ from latentspace.v1 import embedding_service_pb2 as pb
 from latentspace.v1 import types_pb2 as types
 from services.rpc.calls import Context, deadline_of
 from services.rpc.inputs import COMPUTE_DTYPES, MODALITIES, read_items, read_options
+from services.rpc.pipelining import pipelined
 from services.rpc.status import item_errors
 from services.rpc.vectors import pack
 from services.runtime.embedder import Embedder
 from services.runtime.encoding import EmbedResult
-from services.runtime.errors import RequestError
+from services.runtime.errors import OverloadedError, RequestError
 from services.runtime.models import Model, ModelRegistry, ModelState
+from services.runtime.queueing import Priority
 
 STATES = {
     ModelState.LOADING: pb.MODEL_STATE_LOADING,
@@ -21,6 +25,8 @@ STATES = {
     ModelState.FAILED: pb.MODEL_STATE_FAILED,
     ModelState.UNLOADED: pb.MODEL_STATE_UNLOADED,
 }
+# Of one stream: the next batches are prepared while the model works on the first.
+BATCHES_AT_WORK = 3
 DTYPE_NUMBERS = {dtype: number for number, dtype in COMPUTE_DTYPES.items() if dtype}
 
 
@@ -68,21 +74,45 @@ class EmbeddingServicer:
     async def EmbedStream(  # noqa: N802
         self, requests: AsyncIterator[pb.EmbedStreamRequest], context: Context
     ) -> AsyncIterator[pb.EmbedStreamResponse]:
-        """Embeds batch after batch; the next is read when the last is answered."""
-        model, options = "", types.EmbedOptions()
-        async for request in requests:
+        """Embeds batch after batch as bulk work; a few are at work at once, answered in order."""
+        deadline = deadline_of(context)
+        latest = pb.EmbedRequest()
+
+        async def answer(request: pb.EmbedStreamRequest) -> pb.EmbedStreamResponse:
             started = time.perf_counter_ns()
-            model = request.model or model
-            options = request.options if request.HasField("options") else options
-            call = pb.EmbedRequest(model=model, inputs=request.inputs, options=options)
-            result = await self._embed(call, deadline_of(context))
-            yield pb.EmbedStreamResponse(
+            call = continued(request, latest)
+            result = await self._embed_patiently(call, deadline)
+            return pb.EmbedStreamResponse(
                 embeddings=write_embeddings(result),
                 timing=write_timing(result, started),
                 batch_id=request.batch_id,
             )
 
-    async def _embed(self, request: pb.EmbedRequest, deadline: float | None) -> EmbedResult:
+        replies = pipelined(requests, answer, BATCHES_AT_WORK)
+        async with contextlib.aclosing(replies):
+            async for reply in replies:
+                yield reply
+
+    async def _embed_patiently(
+        self, request: pb.EmbedRequest, deadline: float | None
+    ) -> EmbedResult:
+        """Waits while the model is overloaded: a stream holds its sender back, it does not fail.
+
+        Raises:
+            OverloadedError: it would take longer than the caller waits.
+        """
+        while True:
+            try:
+                return await self._embed(request, deadline, Priority.BULK)
+            except OverloadedError as error:
+                again = time.monotonic() + error.retry_after_s
+                if deadline is not None and again >= deadline:
+                    raise
+                await asyncio.sleep(error.retry_after_s)
+
+    async def _embed(
+        self, request: pb.EmbedRequest, deadline: float | None, priority: Priority | None = None
+    ) -> EmbedResult:
         model = self._models.get(request.model)
         model.ready()
         if not request.inputs:
@@ -95,7 +125,7 @@ class EmbeddingServicer:
             )
         items = read_items(request.inputs, "inputs")
         options = read_options(request.options, "document")
-        return await self._embedder.embed(model, items, options, deadline)
+        return await self._embedder.embed(model, items, options, deadline, priority)
 
     def _describe(self, model: Model) -> pb.Model:
         config, encoder = model.config, model.encoder
@@ -132,6 +162,14 @@ class EmbeddingServicer:
             )
         )
         return message
+
+
+def continued(request: pb.EmbedStreamRequest, latest: pb.EmbedRequest) -> pb.EmbedRequest:
+    """A batch of a stream as a call; model and options stay those of `latest` until changed."""
+    latest.model = request.model or latest.model
+    if request.HasField("options"):
+        latest.options.CopyFrom(request.options)
+    return pb.EmbedRequest(model=latest.model, inputs=request.inputs, options=latest.options)
 
 
 def write_embeddings(result: EmbedResult) -> pb.Embeddings:

@@ -22,6 +22,7 @@ from services.rpc.collection import CollectionServicer
 from services.rpc.embedding import EmbeddingServicer
 from services.rpc.evaluation import EvaluationServicer
 from services.rpc.health import Health
+from services.rpc.observing import CallTracer, Observer
 from services.rpc.operation import OperationServicer
 from services.rpc.search import SearchServicer
 from services.rpc.training import TrainingServicer
@@ -63,15 +64,20 @@ class Parts:
 
 
 class RpcServer:
-    """The contract, served."""
+    """The contract, served; a tracer hears of every call."""
 
-    def __init__(self, parts: Parts, options: ServerOptions) -> None:
+    def __init__(
+        self, parts: Parts, options: ServerOptions, tracer: CallTracer | None = None
+    ) -> None:
         self._options = options
         built = servicers(parts, options)
+        self.observer = Observer(tracer)
         self.health = Health(service.full_name for service, made in built.items() if made)
         self._server = grpc.aio.server(options=channel_options(options.max_message_mib))
         for service, servicer in built.items():
-            self._server.add_generic_rpc_handlers((service_handler(service, servicer),))
+            self._server.add_generic_rpc_handlers(
+                (service_handler(service, servicer, self.observer),)
+            )
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
         if options.reflection:
             names = [service.full_name for service in built]

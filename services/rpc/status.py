@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 DOMAIN = "latentspace"
 DETAILS_KEY = "grpc-status-details-bin"
 Code = grpc.StatusCode
+# Trailers over 8 KiB do not reach the caller, who would see a broken stream in their place. They
+# hold a message three times, once with up to three bytes for each of its own.
+MESSAGE_BYTES = 1000
+NAME_BYTES = 200
 
 #: A class not named here takes the code of its nearest base; anything else is INTERNAL.
 CODES: Mapping[type[Exception], grpc.StatusCode] = {
@@ -77,18 +81,20 @@ def status_of(error: Exception, field_prefix: str = "") -> Status:
     code = code_of(error)
     if code is Code.INTERNAL:
         return internal(error)
+    message = shortened(str(error), MESSAGE_BYTES)
     details: list[Message] = [
         ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata=metadata_of(error))
     ]
     field = getattr(error, "field", "") or field_prefix
     if code is Code.INVALID_ARGUMENT and field:
-        violation = BadRequest.FieldViolation(field=field, description=str(error))
+        name = shortened(field, NAME_BYTES)
+        violation = BadRequest.FieldViolation(field=name, description=message)
         details.append(BadRequest(field_violations=[violation]))
     if isinstance(error, runtime.OverloadedError):
         delay = Duration()
         delay.FromNanoseconds(int(error.retry_after_s * 1e9))
         details.append(RetryInfo(retry_delay=delay))
-    return Status(code=code.value[0], message=str(error), details=[packed(d) for d in details])
+    return Status(code=code.value[0], message=message, details=[packed(d) for d in details])
 
 
 def internal(error: Exception) -> Status:
@@ -108,7 +114,17 @@ def metadata_of(error: Exception) -> dict[str, str]:
     if isinstance(error, embedding.UnknownKeyError):
         found["key"] = error.key
         found["suggestions"] = ",".join(error.suggestions)
-    return found
+    return {name: shortened(value, NAME_BYTES) for name, value in found.items()}
+
+
+def shortened(text: str, most: int) -> str:
+    """Text of at most `most` bytes of UTF-8: its end is kept too, where the cure stands."""
+    data = text.encode(errors="replace")
+    if len(data) <= most:
+        return data.decode()
+    end = most // 3
+    parts = data[: most - end - 5], data[-end:]
+    return " ... ".join(part.decode(errors="ignore") for part in parts)
 
 
 def item_errors(errors: Mapping[int, Exception], column: str) -> list[ItemError]:

@@ -17,6 +17,7 @@ from services.runtime.inputs import WeightedInput, identity
 from services.runtime.pools import Pools, run_in
 from services.runtime.resolve import Resolved, resolve
 from services.runtime.search import Query, SearchOutcome, check_k, no_hits, own_ids
+from services.runtime.tracing import StageName, record
 
 ROLE = EncodeOptions(role="query")
 # Work of a call, in scores: a call of more would hold its thread for minutes.
@@ -75,6 +76,8 @@ async def answer(
         hits, spent_ns = await run_in(
             collections.pools.search, _ask, collections.pools, collection, asked, terms, good, found
         )
+        ended = time.perf_counter_ns()
+        record(StageName.SEARCH, ended - spent_ns, ended)
     embedded = found.embedded
     return SearchOutcome(
         hits,

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from services.runtime.admission import Admission, Load
 from services.runtime.errors import NoMemoryError, WorkError
 from services.runtime.histogram import SECONDS, SIZES, Histogram
-from services.runtime.queueing import DEFAULT_CLAIM, Claim, Entry, Line, Ticket
+from services.runtime.queueing import DEFAULT_CLAIM, Claim, Entry, Line, Priority, Ticket
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -134,7 +134,9 @@ class Batcher(Generic[T, R]):
 
     def longest_running_s(self) -> float:
         """For how long the oldest running batch has run; 0 where none runs."""
-        return time.monotonic() - min(self._running.values()) if self._running else 0.0
+        # copied: metrics are read in another thread
+        since = list(self._running.values())
+        return time.monotonic() - min(since) if since else 0.0
 
     async def close(self) -> None:
         """Waits for the running batches; whatever is queued runs first."""
@@ -216,7 +218,9 @@ class Batcher(Generic[T, R]):
             self._settle(batch, [WorkError(f"{self.name} stopped: {error!r}")] * len(batch))
             raise
         elapsed = time.perf_counter_ns() - started
-        self._measure(len(batch), sum(entry.cost for entry in batch), elapsed, batch[0].key)
+        # a canary alone says little of what full batches take
+        if batch[0].claim.priority is not Priority.CANARY or not self.load.rate:
+            self._measure(len(batch), sum(entry.cost for entry in batch), elapsed, batch[0].key)
         for ticket, waited in {e.ticket: started - e.enqueued_ns for e in batch}.items():
             ticket.queue_ns = max(ticket.queue_ns, waited)
             ticket.work_ns += elapsed

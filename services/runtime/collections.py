@@ -15,6 +15,7 @@ from services.runtime.encoding import EmbedResult
 from services.runtime.errors import AliasError, RequestError, SpaceMismatchError
 from services.runtime.models import ModelRegistry
 from services.runtime.pools import Pools, run_in
+from services.runtime.searching import SearchLanes
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Collections:
         pools: Pools,
     ) -> None:
         self.engine, self.models, self.embedder, self.pools = engine, models, embedder, pools
+        self.lanes = SearchLanes(pools)
         self._catalog = catalog
         self._aliases = catalog.aliases()
         models.name_taken = lambda name: name in engine.names()

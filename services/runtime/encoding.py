@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from services.runtime.queueing import Claim
 
 # Items prepared in one thread hop: large calls start encoding before all is prepared.
 PREPARE_CHUNK = 256
+# Texts of so few characters are tokenised in the event loop: that takes less than a thread hop.
+QUICK_CHARACTERS = 1024
 # Decoding an image takes milliseconds, so calls with images go in small blocks: several threads
 # decode while the model encodes what is ready, and a long call holds few decoded pictures.
 IMAGE_BLOCK = 8
@@ -97,6 +99,9 @@ def encode_batcher(encoder: Encoder, pools: Pools, limits: BatchLimits) -> Encod
             raise
         return split(encoded, len(batch))
 
+    if encoder.info.device != "cpu":
+        # one batch a device at a time; the next is prepared meanwhile
+        limits = replace(limits, lanes=1)
     return Batcher(f"model {encoder.info.id!r}", work, limits)
 
 
@@ -189,6 +194,8 @@ class Encoding:
             self.encoder.check_options(self.options)
             return self.encoder.prepare_batch(chunk, self.options)
 
+        if self.options.compute_dtype is None and is_quick(items):
+            return work(items)
         found: list[Prepared | ItemError] = []
         for start in range(0, len(items), PREPARE_CHUNK):
             found += await run_in(self.pools.prepare, work, items[start : start + PREPARE_CHUNK])
@@ -212,6 +219,16 @@ class Encoding:
         return [rows[i] for i in range(len(good))], queue_ns, work_ns
 
 
+def is_quick(items: Sequence[Item]) -> bool:
+    """Whether these are texts, and short ones."""
+    left = QUICK_CHARACTERS
+    for item in items:
+        left -= len(item.value) if item.modality is Modality.TEXT else QUICK_CHARACTERS
+        if left <= 0:
+            return False
+    return True
+
+
 def _outcomes(
     prepared: Sequence[Prepared | ItemError], rows: Sequence[Rows | Exception]
 ) -> list[Outcome]:
@@ -230,6 +247,9 @@ def gather(
     encoder: Encoder, options: EncodeOptions, outcomes: Sequence[Outcome], times: Times
 ) -> EmbedResult:
     """The columns of a reply."""
+    space = encoder.info.space(options.dimensions)
+    if len(outcomes) == 1 and isinstance(only := outcomes[0], Embedded):
+        return _gather_one(only, space, times)
     dim = options.dimensions or encoder.info.dim
     kept = [(i, found) for i, found in enumerate(outcomes) if isinstance(found, Embedded)]
     rows = [found.rows for _, found in kept]
@@ -237,11 +257,25 @@ def gather(
     return EmbedResult(
         rows=np.concatenate(rows) if rows else np.empty((0, dim), np.float32),
         index=np.repeat([i for i, _ in kept], [len(r) for r in rows]).astype(np.intp),
-        space_id=encoder.info.space(options.dimensions),
+        space_id=space,
         regions=[region for _, found in kept for region in found.regions],
         tokens=tokens if any(tokens) else (),
         truncated=[i for i, found in kept if found.truncated],
         composed=[i for i, found in kept if found.composed],
         errors={i: found for i, found in enumerate(outcomes) if isinstance(found, Exception)},
+        times=times,
+    )
+
+
+def _gather_one(found: Embedded, space: str, times: Times) -> EmbedResult:
+    """The same for the most frequent call, of one input: a good part of its overhead."""
+    return EmbedResult(
+        rows=found.rows,
+        index=np.zeros(len(found.rows), np.intp),
+        space_id=space,
+        regions=found.regions,
+        tokens=(found.tokens,) if found.tokens else (),
+        truncated=(0,) if found.truncated else (),
+        composed=(0,) if found.composed else (),
         times=times,
     )

@@ -14,6 +14,7 @@ from embedders.lookup import LookupEncoder
 from index.types import CollectionSpec, Metric
 from index.vocabulary import VocabularyCollection
 from services.runtime.batching import BatchLimits
+from services.runtime.cache.keys import config_digest
 from services.runtime.encoding import EncodeBatcher, encode_batcher
 from services.runtime.errors import ModelExistsError, ModelNotFoundError, ModelNotReadyError
 from services.runtime.memory import release_memory
@@ -57,6 +58,7 @@ class Model:
     Args:
         batcher: None for lookup models, which are faster than any queue.
         vocabulary: the read-only collection of a lookup model's keys.
+        config_digest: what its configuration was when it was loaded, for the keys of caches.
     """
 
     config: ModelConfig
@@ -65,6 +67,7 @@ class Model:
     encoder: Encoder | None = None
     batcher: EncodeBatcher | None = None
     vocabulary: VocabularyCollection | None = None
+    config_digest: str = ""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def ready(self) -> Encoder:
@@ -201,6 +204,9 @@ class ModelRegistry:
         config, started = model.config, time.perf_counter()
         model.state, model.reason = ModelState.LOADING, ""
         try:
+            model.config_digest = await run_in(
+                self._pools.load, config_digest, config.family, config.options
+            )
             encoder = await run_in(
                 self._pools.load,
                 self._loader,

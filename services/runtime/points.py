@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from embedders.base import EncodeOptions, Item
+from embedders.errors import InvalidItemError
 from index.base import Collection
 from index.types import Points
 from services.runtime.collections import Collections
 from services.runtime.encoding import EmbedResult
-from services.runtime.errors import RequestError, SpaceMismatchError, WorkError
+from services.runtime.errors import RequestError, SpaceMismatchError
 from services.runtime.inputs import VectorRows
 from services.runtime.pools import run_in
 
@@ -93,8 +94,9 @@ def one_row_each(
             rows.append(int(first[place]))
             places.append(place)
         elif place not in errors:
-            errors[place] = WorkError(
-                f"the model found {found} items in this input; exactly one is needed here"
+            errors[place] = InvalidItemError(
+                f"the model found {found} items in this input; exactly one is needed here:"
+                " crop it, or embed it and choose"
             )
     return rows, places
 

@@ -98,7 +98,9 @@ class Line(Generic[T, R]):
         Args:
             now: `time.monotonic()`.
         """
-        queue = self._next()
+        turn = self._turn()
+        self._before_bulk = 0 if turn is Priority.BULK else self._before_bulk + 1
+        queue = self._queues[turn]
         batch: list[Entry[T, R]] = []
         passed: list[Entry[T, R]] = []
         cost = 0
@@ -117,15 +119,14 @@ class Line(Generic[T, R]):
         queue.extendleft(reversed(passed))
         return batch
 
-    def _next(self) -> deque[Entry[T, R]]:
+    def _turn(self) -> Priority:
+        """Whose turn it is."""
         canary, interactive, bulk = (self._queues[p] for p in Priority)
         if canary:
-            return canary
+            return Priority.CANARY
         if not bulk or (interactive and self._before_bulk < BULK_TURN - 1):
-            self._before_bulk += 1
-            return interactive
-        self._before_bulk = 0
-        return bulk
+            return Priority.INTERACTIVE
+        return Priority.BULK
 
     def _wanted(self, entry: Entry[T, R], now: float) -> bool:
         if entry.ticket.abandoned:

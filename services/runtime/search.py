@@ -14,7 +14,6 @@ from services.runtime.errors import RequestError
 from services.runtime.inputs import PointInput, VectorRows, WeightedInput, identity
 from services.runtime.points import check_rows
 from services.runtime.resolve import Resolved, resolve
-from services.runtime.searching import SearchLanes
 
 MAX_K = 10_000
 
@@ -44,7 +43,7 @@ class Searcher:
 
     def __init__(self, collections: Collections) -> None:
         self._collections = collections
-        self._lanes = SearchLanes(collections.pools)
+        self._lanes = collections.lanes
 
     async def by_vectors(
         self,

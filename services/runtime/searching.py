@@ -1,5 +1,6 @@
 """Concurrent searches of one collection with like parameters run as one index call."""
 
+import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
@@ -13,6 +14,7 @@ from index.types import Hits, Points
 from services.runtime.batching import Batcher, BatchLimits
 from services.runtime.pools import Pools, run_in
 from services.runtime.queueing import Claim
+from services.runtime.tracing import StageName, record
 
 # Larger requests gain nothing from company and would make it wait.
 MAX_JOINED_QUERIES = 16
@@ -50,10 +52,25 @@ class SearchLanes:
         result = await self._batcher(collection).run(
             [request], [queries], self._key(request, queries), Claim(deadline=deadline)
         )
+        ended = time.perf_counter_ns()
+        started = ended - result.work_ns
+        record(StageName.QUEUE, started - result.queue_ns, started)
+        record(StageName.SEARCH, started, ended)
         found = result.results[0]
         if isinstance(found, Exception):
             raise found
         return TimedHits(found, result.queue_ns, result.work_ns)
+
+    def batchers(self) -> dict[str, SearchBatcher]:
+        """The queues that were needed so far, by collection; may be called in any thread."""
+        found: dict[str, SearchBatcher] = {}
+        # the references as a list: made in one step, whatever other threads add meanwhile
+        for reference in self._batchers.keyrefs():
+            collection = reference()
+            batcher = None if collection is None else self._batchers.get(collection)
+            if collection is not None and batcher is not None:
+                found[collection.name] = batcher
+        return found
 
     def _key(self, request: SearchRequest, queries: int) -> Hashable:
         """Equal for searches that may run as one."""

@@ -1,6 +1,6 @@
 """Calls that make vectors."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Unpack
 
 import numpy as np
@@ -10,7 +10,7 @@ from latentspace.aio.base import AsyncCalls
 from latentspace.calls import CallKind
 from latentspace.images import ImageSource
 from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, only_one, plural_inputs
-from latentspace.requests.embedding import embed_requests
+from latentspace.requests.embedding import MAX_ITEMS, embed_requests, stream_requests
 from latentspace.requests.options import EmbedOptions
 from latentspace.results.embedding import EmbeddingBatch
 from latentspace.results.partial import OnError
@@ -96,6 +96,49 @@ class AsyncEmbeddingCalls(AsyncCalls):
         if on_error == "raise":
             batch.raise_errors()
         return batch
+
+    async def embed_stream(
+        self,
+        model: str,
+        *,
+        texts: Iterable[str] | None = None,
+        images: Iterable[ImageSource] | None = None,
+        keys: Iterable[str] | None = None,
+        inputs: Iterable[Input] | None = None,
+        batch_items: int = MAX_ITEMS,
+        on_error: OnError = "raise",
+        timeout_s: float | None = None,
+        **options: Unpack[EmbedOptions],
+    ) -> AsyncIterator[EmbeddingBatch]:
+        """Vectors of any number of items, batch after batch in order, in flat memory.
+
+        Items are taken as they are needed: a few batches are under way, and no more are sent
+        before the next is taken from here. The server treats a stream as bulk work, which gives
+        way to single calls, and makes it wait where it would refuse a call for load. A stream
+        that loses its connection goes on with the batches that were not answered.
+
+        Args:
+            batch_items: items of a batch, the last apart; large items make smaller batches.
+            on_error: "return" gives what failed in each batch's `errors`; else the first batch
+                with a failed item ends the stream.
+            timeout_s: seconds for the whole stream; None is no limit.
+            options: see `EmbedOptions`.
+
+        Raises:
+            PartialError: some items of a batch failed; its `result` is the batch.
+        """
+        items = plural_inputs(inputs=inputs, texts=texts, images=images, keys=keys)
+        replies = self._rpc.exchange(
+            self._stubs.embedding.EmbedStream,
+            stream_requests(model, items, options, self._rpc.options, batch_items),
+            CallKind.WATCH,
+            timeout_s,
+        )
+        async for request, reply in replies:
+            batch = EmbeddingBatch.from_parts([(len(request.inputs), reply)])
+            if on_error == "raise":
+                batch.raise_errors()
+            yield batch
 
 
 def _one_input(text: str | None, image: ImageSource | None, key: str | None) -> list[Input] | None:

@@ -1,16 +1,21 @@
 """Calls over a grpc.aio channel, with deadlines and retries."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import TypeVar
 
 import grpc
 import grpc.aio
 
 from latentspace.calls import Attempts, CallKind, ClientOptions
-from latentspace.errors import FailedPreconditionError
+from latentspace.errors import FailedPreconditionError, InternalError, UnavailableError
 from latentspace.status import error_from_rpc
 
+# What grpc puts in the place of the status where a write met the end of a stream: the next try
+# tells the reason.
+WRITE_FAILED = "Internal error from Core"
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 
@@ -134,6 +139,52 @@ class AsyncTransport:
                 call.cancel()
             await asyncio.sleep(pause_s)
 
+    async def exchange(
+        self,
+        method: grpc.aio.StreamStreamMultiCallable[Request, Reply],
+        requests: Iterable[Request],
+        kind: CallKind,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[tuple[Request, Reply]]:
+        """The replies of a stream that answers request by request, each with its request.
+
+        A few requests are under way at once, and the next is made when a reply has been taken.
+        Where the connection is lost, those that were not answered are sent again.
+        """
+        attempts = self._attempts(kind, timeout_s)
+        source, unanswered = iter(requests), deque[Request]()
+        while True:
+            source, unanswered = chain(unanswered, source), deque()
+            # one until the first reply: what refuses a stream does so at once, and its reason
+            # would be lost among further writes
+            most = 1
+            sending: asyncio.Queue[Request | None] = asyncio.Queue()
+            call = method(
+                _queued(sending),
+                timeout=attempts.remaining_s(),
+                metadata=self._metadata,
+                wait_for_ready=self.options.wait_for_ready,
+            )
+            replies = aiter(call)
+            try:
+                while _fill(source, unanswered, sending, most):
+                    reply = await anext(replies)
+                    attempts.succeeded()
+                    most = self.options.chunks_in_flight
+                    yield unanswered.popleft(), reply
+                sending.put_nowait(None)
+                async for _ in replies:
+                    pass  # to the status, so that the server sees a stream that ended well
+                return
+            except grpc.aio.AioRpcError as failure:
+                pause_s = self._pause_s(attempts, failure)
+            except StopAsyncIteration:
+                raise InternalError("the server ended the stream before its last reply") from None
+            finally:
+                sending.put_nowait(None)
+                call.cancel()
+            await asyncio.sleep(pause_s)
+
     def _attempts(self, kind: CallKind, timeout_s: float | None) -> Attempts:
         if self._closed:
             raise FailedPreconditionError("this client is closed; make a new one")
@@ -141,10 +192,31 @@ class AsyncTransport:
 
     def _pause_s(self, attempts: Attempts, failure: grpc.aio.AioRpcError) -> float:
         error = error_from_rpc(failure, self.target, attempts.timeout_s)
+        if failure.details() == WRITE_FAILED:
+            error = UnavailableError("the server ended the stream")
         try:
             return attempts.pause_s(error)
         except type(error):
             raise error from failure
+
+
+def _fill(
+    source: Iterator[Request],
+    unanswered: deque[Request],
+    sending: "asyncio.Queue[Request | None]",
+    most: int,
+) -> int:
+    """Sends until `most` requests are under way; how many are, 0 at the end."""
+    for request in islice(source, most - len(unanswered)):
+        unanswered.append(request)
+        sending.put_nowait(request)
+    return len(unanswered)
+
+
+async def _queued(sending: "asyncio.Queue[Request | None]") -> AsyncIterator[Request]:
+    """What is put into a queue, until None."""
+    while (request := await sending.get()) is not None:
+        yield request
 
 
 async def _some_done(under_way: set[asyncio.Task[Reply]]) -> set[asyncio.Task[Reply]]:

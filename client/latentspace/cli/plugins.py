@@ -17,6 +17,7 @@ GROUP = "latentspace.cli"
 SERVER_COMMANDS = {
     "serve": "Run the service.",
     "train": "Train models from files.",
+    "cache": "Show or clear what Redis keeps of made rows.",
 }
 
 

@@ -42,3 +42,24 @@ def embed_requests(
         yield embedding_service_pb2.EmbedRequest(model=model, inputs=part, options=wire_options)
     if empty:
         raise InvalidArgumentError("embed: the batch is empty; pass at least one input")
+
+
+def stream_requests(
+    model: str,
+    inputs: Iterable[Input],
+    embed: EmbedOptions,
+    options: ClientOptions,
+    batch_items: int,
+) -> Iterator[embedding_service_pb2.EmbedStreamRequest]:
+    """The batches of a stream, made as they are asked for.
+
+    Raises:
+        InvalidArgumentError: `batch_items` is not positive.
+    """
+    if batch_items < 1:
+        raise InvalidArgumentError(f"batch_items: expected at least 1, got {batch_items!r}")
+    wire_options = embed_options(embed)
+    for number, part in enumerate(input_parts(inputs, options, batch_items)):
+        yield embedding_service_pb2.EmbedStreamRequest(
+            model=model, inputs=part, options=wire_options, batch_id=number
+        )

@@ -13,6 +13,8 @@ from latentspace.status import item_errors
 from latentspace.v1 import embedding_service_pb2
 from latentspace.vectors import unpack
 
+EmbedReply = embedding_service_pb2.EmbedResponse | embedding_service_pb2.EmbedStreamResponse
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -102,7 +104,7 @@ class EmbeddingBatch:
     @classmethod
     def from_parts(
         cls,
-        parts: Sequence[tuple[int, embedding_service_pb2.EmbedResponse]],
+        parts: Sequence[tuple[int, EmbedReply]],
     ) -> Self:
         """From replies and the number of inputs that each answers."""
         starts = np.cumsum([0, *(count for count, _ in parts)]).tolist()

@@ -3,16 +3,18 @@
 from __future__ import annotations  # grpc's classes are generic to type checkers only
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from queue import SimpleQueue
 from typing import Generic, TypeVar, cast
 
 import grpc
 
 from latentspace.calls import Attempts, CallKind, ClientOptions
-from latentspace.errors import FailedPreconditionError
+from latentspace.errors import FailedPreconditionError, InternalError
 from latentspace.status import RpcFailure, error_from_rpc
 
 Request = TypeVar("Request")
@@ -130,6 +132,52 @@ class Transport:
                 call.cancel()
             time.sleep(pause_s)
 
+    def exchange(
+        self,
+        method: grpc.StreamStreamMultiCallable[Request, Reply],
+        requests: Iterable[Request],
+        kind: CallKind,
+        timeout_s: float | None = None,
+    ) -> Iterator[tuple[Request, Reply]]:
+        """The replies of a stream that answers request by request, each with its request.
+
+        A few requests are under way at once, and the next is made when a reply has been taken.
+        Where the connection is lost, those that were not answered are sent again.
+        """
+        attempts = self._attempts(kind, timeout_s)
+        source, unanswered = iter(requests), deque[Request]()
+        while True:
+            source, unanswered = chain(unanswered, source), deque()
+            # one until the first reply: what refuses a stream does so at once, and its reason
+            # would be lost among further writes
+            most = 1
+            # read by the channel's own thread; requests are made in the caller's
+            sending: SimpleQueue[Request | None] = SimpleQueue()
+            call = method(
+                _queued(sending),
+                timeout=attempts.remaining_s(),
+                metadata=self._metadata,
+                wait_for_ready=self.options.wait_for_ready,
+            )
+            try:
+                while _fill(source, unanswered, sending, most):
+                    reply = next(call)
+                    attempts.succeeded()
+                    most = self.options.chunks_in_flight
+                    yield unanswered.popleft(), reply
+                sending.put(None)
+                for _ in call:
+                    pass  # to the status, so that the server sees a stream that ended well
+                return
+            except grpc.RpcError as failure:
+                pause_s = self._pause_s(attempts, failure)
+            except StopIteration:
+                raise InternalError("the server ended the stream before its last reply") from None
+            finally:
+                sending.put(None)
+                call.cancel()
+            time.sleep(pause_s)
+
     def _unary(
         self,
         method: grpc.UnaryUnaryMultiCallable[Request, Reply],
@@ -194,6 +242,25 @@ class Transport:
             return attempts.pause_s(error)
         except type(error):
             raise error from failure
+
+
+def _fill(
+    source: Iterator[Request],
+    unanswered: deque[Request],
+    sending: SimpleQueue[Request | None],
+    most: int,
+) -> int:
+    """Sends until `most` requests are under way; how many are, 0 at the end."""
+    for request in islice(source, most - len(unanswered)):
+        unanswered.append(request)
+        sending.put(request)
+    return len(unanswered)
+
+
+def _queued(sending: SimpleQueue[Request | None]) -> Iterator[Request]:
+    """What is put into a queue, until None."""
+    while (request := sending.get()) is not None:
+        yield request
 
 
 def _put(ended: SimpleQueue[int], position: int, future: object) -> None:

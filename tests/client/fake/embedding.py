@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from grpc import StatusCode
+
 from latentspace.v1 import embedding_service_pb2, embedding_service_pb2_grpc, types_pb2
 from latentspace.vectors import as_rows, pack
-from tests.client.fake.calls import Fake, logged
-from tests.client.fake.world import ItemFailed
+from tests.client.fake.calls import Fake, abort, logged
+from tests.client.fake.world import CallFailed, ItemFailed
 
 
 class FakeEmbedding(Fake, embedding_service_pb2_grpc.EmbeddingServiceServicer):
@@ -28,8 +30,25 @@ class FakeEmbedding(Fake, embedding_service_pb2_grpc.EmbeddingServiceServicer):
         self.world.loaded.discard(request.model)
         return embedding_service_pb2.UnloadModelResponse(model=self.world.model(request.model))
 
+    async def EmbedStream(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        async for request in requests:
+            self.world.requests.append(request)
+            if self.world.dropped_streams:
+                self.world.dropped_streams -= 1
+                await context.abort(StatusCode.UNAVAILABLE, "the connection is gone")
+            try:
+                found = self._embedded(request)
+            except CallFailed as failed:
+                await abort(context, failed)
+            yield embedding_service_pb2.EmbedStreamResponse(
+                embeddings=found.embeddings, timing=found.timing, batch_id=request.batch_id
+            )
+
     @logged
     def Embed(self, request: Any) -> Any:  # noqa: N802
+        return self._embedded(request)
+
+    def _embedded(self, request: Any) -> Any:
         model = self.world.model(request.model)
         rows, index, errors = [], [], []
         for position, item in enumerate(request.inputs):
