@@ -45,5 +45,7 @@ def run(settings: Settings, demo: bool) -> None:
     configure_logs(settings.log)
     try:
         asyncio.run(serve_until_stopped(settings, greet if demo else None))
+    except SettingsError as error:
+        fail(str(error), code=2)
     except (EmbedderError, VectorIndexError, ListenError, OSError) as error:
         fail(str(error))

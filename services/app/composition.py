@@ -7,10 +7,11 @@ from embedders import registry
 from index.engine import FaissEngine
 from index.errors import LockedError, StorageError
 from index.options import EngineOptions
-from services.app.settings import CacheSettings, Settings
+from services.app.settings import CacheSettings, Settings, SettingsError
 from services.app.tracers import Tracer, open_tracer
 from services.rpc.server import Parts, RpcServer, ServerOptions
 from services.runtime.batching import BatchLimits
+from services.runtime.cache.base import Cache
 from services.runtime.cache.opening import open_cache
 from services.runtime.cache.options import RedisOptions
 from services.runtime.catalog import Catalog
@@ -64,9 +65,10 @@ def compose(settings: Settings) -> Application:
         LockedError: another process serves the data folder.
         StorageError: it cannot be written.
         MissingExtraError: traces or Redis are wanted, and their packages are not installed.
+        SettingsError: the URL of Redis has options that are none.
     """
     tracer = open_tracer(settings.tracing)
-    cache = open_cache(settings.cache.memory_mib << 20, redis_options(settings.cache))
+    cache = cache_of(settings.cache)
     pools = Pools(settings.cores)
     engine = open_engine(settings, pools)
     catalog = Catalog(settings.data_dir / "catalog.db")
@@ -77,7 +79,13 @@ def compose(settings: Settings) -> Application:
             for name, m in settings.models.items()
         ],
         pools,
-        BatchLimits(limits.batch_items, limits.batch_cost, limits.queue_cost, lanes=pools.cores),
+        BatchLimits(
+            limits.batch_items,
+            limits.batch_cost,
+            limits.queue_cost,
+            lanes=pools.cores,
+            max_wait_s=limits.queue_s,
+        ),
         registry.load,
     )
     embedder = Embedder(pools, cache) if tracer is None else TracedEmbedder(pools, cache)
@@ -106,6 +114,18 @@ def compose(settings: Settings) -> Application:
     return Application(
         settings, pools, engine, catalog, models, collections, operations, rpc, watcher, tracer
     )
+
+
+def cache_of(settings: CacheSettings) -> Cache | None:
+    """The cache of the settings; None where there is none.
+
+    Raises:
+        MissingExtraError, SettingsError
+    """
+    try:
+        return open_cache(settings.memory_mib << 20, redis_options(settings))
+    except ValueError as error:
+        raise SettingsError(f"setting cache.redis_url: {error}") from error
 
 
 def redis_options(settings: CacheSettings) -> RedisOptions | None:

@@ -30,7 +30,7 @@ async def serve(settings: Settings, greet: Greeting | None = None) -> None:
         greet: called with the address when the service answers.
 
     Raises:
-        LockedError, StorageError, EmbedderError, ListenError
+        SettingsError, LockedError, StorageError, EmbedderError, ListenError
     """
     started = time.perf_counter()
     stop = stop_event()

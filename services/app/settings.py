@@ -70,6 +70,9 @@ class Limits(BaseModel):
     queue_cost: int = Field(
         default=1_048_576, ge=1, description="tokens, or patches of images, that may wait"
     )
+    queue_s: float = Field(
+        default=5.0, gt=0, description="nor may more wait than is done in so long, as measured"
+    )
 
 
 class IndexSettings(BaseModel):

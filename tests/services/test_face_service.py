@@ -45,3 +45,14 @@ def test_faces_of_photos_and_none(client: Client) -> None:
 def test_the_model_is_listed(client: Client) -> None:
     model = client.model("faces")
     assert (model.family, model.dim) == ("face", 8)
+
+
+def test_a_point_is_one_face(client: Client) -> None:
+    """A photo of two fails alone, says why, and the others are written."""
+    one = np.asarray(skimage.data.astronaut())
+    client.create_collection("people", model="faces")
+    photos = [encoded(np.hstack([one, one])), encoded(one)]
+    outcome = client.upsert("people", ids=["two", "one"], images=photos, on_error="return")
+    assert list(outcome.errors) == [0]
+    assert "found 2 items in this input" in str(outcome.errors[0])
+    assert client.count("people") == 1

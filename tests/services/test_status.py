@@ -12,7 +12,7 @@ from google.rpc.status_pb2 import Status
 
 from embedders import errors as embedding
 from index import errors as storage
-from services.rpc.status import CODES, code_of, item_errors, reason_of, status_of
+from services.rpc.status import CODES, MESSAGE_BYTES, code_of, item_errors, reason_of, status_of
 from services.runtime import errors as runtime
 
 ROOTS = {embedding.EmbedderError, storage.VectorIndexError, runtime.ServiceError}
@@ -101,3 +101,13 @@ def test_item_errors_are_in_order_and_name_their_place() -> None:
 def test_reasons_and_codes_of_subclasses() -> None:
     assert reason_of(storage.CollectionNotFoundError("x")) == "COLLECTION_NOT_FOUND"
     assert code_of(storage.LockedError("/x", 1)) is grpc.StatusCode.FAILED_PRECONDITION
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "ü" * 50_000, "\ud800" * 5_000])
+def test_a_message_of_any_length_fits_into_a_reply(text: str) -> None:
+    status = status_of(runtime.RequestError(text, f"the start {text} the cure"))
+    assert len(status.message.encode()) <= MESSAGE_BYTES
+    assert status.message.endswith(" the cure")
+    assert "the start" in status.message
+    # gRPC clients refuse 8 KiB of metadata, and the status travels there in base64
+    assert len(status.SerializeToString()) * 4 / 3 < 8192

@@ -145,9 +145,9 @@ def connection_pool(options: RedisOptions) -> client.BlockingConnectionPool:
     """A bounded pool; a connection costs no more round trips than its login.
 
     Raises:
-        ValueError: the URL is none of Redis.
+        ValueError: the URL is none of Redis, or has options that are none.
     """
-    return client.BlockingConnectionPool.from_url(
+    pool = client.BlockingConnectionPool.from_url(
         options.url,
         max_connections=options.connections + MORE_CONNECTIONS,
         timeout=options.timeout_s,
@@ -158,3 +158,8 @@ def connection_pool(options: RedisOptions) -> client.BlockingConnectionPool:
         driver_info=None,
         protocol=2,
     )
+    try:
+        pool.make_connection()  # it connects to nothing yet
+    except TypeError as error:
+        raise ValueError(f"an option of the URL is none of Redis: {error}") from error
+    return pool

@@ -262,3 +262,9 @@ def test_a_missing_package_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delitem(sys.modules, "services.runtime.cache.redis")
     with pytest.raises(MissingExtraError, match=r"cache\.redis_url .*server\[redis\]"):
         open_cache(1, RedisOptions("redis://localhost"))
+
+
+@pytest.mark.parametrize("option", ["socket_timeout=abc", "foo=1"])
+def test_options_of_the_url_are_checked_at_the_start(option: str) -> None:
+    with pytest.raises(ValueError, match=option.partition("=")[0]):
+        open_cache(0, RedisOptions(f"redis://localhost/0?{option}"))
