@@ -85,6 +85,9 @@ class ModelInfo:
         prompts: role to the text put before an input of that role.
         space_parts: pooling, preprocessing and whatever else changes vectors, but for
             revision, prompts, dim and normalized, which are added here.
+        templates: sentences with "{}" that put a label into words, where the model has its own.
+        same_threshold: score from which two items count as the same.
+        false_accept_rate: share of different pairs that reach it, as calibrated.
     """
 
     id: str
@@ -101,7 +104,9 @@ class ModelInfo:
     memory_bytes: int = 0
     logit_scale: float | None = None
     logit_bias: float | None = None
+    templates: tuple[str, ...] = ()
     same_threshold: float | None = None
+    false_accept_rate: float | None = None
     # every call asks for it, and it takes as long as reading a short request
     _spaces: dict[int, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 

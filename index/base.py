@@ -36,6 +36,7 @@ class SearchRequest:
         queries: float32 (q, dim), finite; scaled by the collection where its metric does so.
         k: points for each query, at least 1.
         score_threshold: leave out lower scores.
+        value_of: a declared keyword, int or bool field; its values come back in `Hits.values`.
     """
 
     queries: FloatRows
@@ -45,6 +46,7 @@ class SearchRequest:
     score_threshold: float | None = None
     with_payload: bool = False
     with_vectors: bool = False
+    value_of: str = ""
 
 
 class Collection(ABC):
@@ -64,6 +66,11 @@ class Collection(ABC):
     @abstractmethod
     def spec(self) -> CollectionSpec:
         """What its user decided."""
+
+    @property
+    @abstractmethod
+    def version(self) -> int:
+        """Number of the last write; costs nothing."""
 
     #: whether writes are refused
     read_only: bool = False

@@ -50,6 +50,11 @@ class FaissCollection(Collection):
         return self._runtime.spec
 
     @property
+    def version(self) -> int:
+        """See `Collection.version`."""
+        return self._runtime.view.version
+
+    @property
     def info(self) -> CollectionInfo:
         """See `Collection.info`."""
         return self._runtime.info()

@@ -192,9 +192,12 @@ class Hits:
         scores: float32 (sum of counts,), higher is better.
         counts: int64 (q,).
         points: ids, and payloads, vectors, modalities where asked for, in the same order.
+        values: of the field that `SearchRequest.value_of` names, None where a point has none;
+            None where not asked for.
     """
 
     points: Points
     scores: NDArray[np.float32]
     counts: NDArray[np.int64]
     plan: SearchPlan = SearchPlan()
+    values: Sequence[object] | None = None

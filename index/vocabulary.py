@@ -29,6 +29,8 @@ from index.types import (
     WriteResult,
 )
 
+# its rows never change
+VERSION = 1
 _BLOCK_ROWS = 16_384
 
 
@@ -76,6 +78,11 @@ class VocabularyCollection(Collection):
         return self._spec
 
     @property
+    def version(self) -> int:
+        """See `Collection`."""
+        return VERSION
+
+    @property
     def info(self) -> CollectionInfo:
         """See `Collection`."""
         return CollectionInfo(
@@ -83,7 +90,7 @@ class VocabularyCollection(Collection):
             self._spec,
             "exact",
             len(self._keys),
-            version=1,
+            version=VERSION,
             read_only=True,
             memory_bytes=self._rows.nbytes + self._matrix.nbytes,
             created_ns=self._created_ns,
@@ -137,7 +144,10 @@ class VocabularyCollection(Collection):
             (SegmentPlan(0, "exact", candidates),), candidates / max(1, len(self._keys))
         )
         points = self._points(slots[kept], request.with_vectors, request.with_payload)
-        return Hits(points, scores[kept], np.count_nonzero(kept, axis=1), plan)
+        values = (
+            self._columns.group_keys(request.value_of, slots[kept]) if request.value_of else None
+        )
+        return Hits(points, scores[kept], np.count_nonzero(kept, axis=1), plan, values)
 
     def blocks(self, limit: int = 0) -> Iterator[tuple[IndexArray, FloatRows]]:
         """See `Collection`; unit rows under cosine."""

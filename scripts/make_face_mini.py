@@ -66,7 +66,7 @@ def by_threshold(path: Path, test: People) -> None:
     weights = load_weights(path)
     pairs = draw_pairs(test.labels, PAIR_SEED)
     scores = pairs.scores(embed_images(weights.network, test.images))
-    right = (scores >= weights.thresholds["best"]) == pairs.same
+    right = (scores >= weights.thresholds["best"].score) == pairs.same
     _, thresholds = ten_fold(scores, pairs.same, pairs.fold)
     print(f"at the stored threshold: {right.mean():.4f}")
     print(f"thresholds of the {FOLDS} folds: {thresholds.min():.3f} to {thresholds.max():.3f}")

@@ -38,6 +38,8 @@ CPU_WASTE, CPU_BUDGET = 48, 8_192
 GPU_WASTE, GPU_BUDGET = 16_384, 131_072
 # a fast JPEG keeps this many times the pixels of a side that the model's picture has
 FAST_JPEG_MARGIN = 2
+# how a label is put into words where the caller does not say
+TEMPLATES = ("a photo of a {}",)
 
 
 class ClipEncoder(Encoder):
@@ -79,6 +81,7 @@ class ClipEncoder(Encoder):
             memory_bytes=self._towers.memory_bytes,
             logit_scale=float(model.logit_scale.exp()),
             logit_bias=None if model.logit_bias is None else float(model.logit_bias),
+            templates=TEMPLATES,
         )
 
     @classmethod

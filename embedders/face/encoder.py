@@ -21,7 +21,7 @@ from embedders.base import (
 from embedders.errors import InvalidItemError, NoFaceError, OptionError
 from embedders.face.cropping import Cropper, Crops
 from embedders.face.detecting.choosing import detector_of
-from embedders.face.embedding.base import FaceEmbedder
+from embedders.face.embedding.base import FaceEmbedder, Threshold
 from embedders.face.embedding.choosing import embedder_of
 from embedders.face.options import FaceOptions, SameAt
 from embedders.images import decode, patch_cost
@@ -45,6 +45,7 @@ class FaceEncoder(Encoder):
     def __init__(self, model_id: str, embedder: FaceEmbedder, options: FaceOptions) -> None:
         self._embedder, self._options = embedder, options
         known = embedder.info
+        threshold = _threshold(known.thresholds, options.same_at)
         # photos are prepared side by side: threads of OpenCV's own would fight over the cores
         cv2.setNumThreads(1)
         detector = detector_of(options.detector, options.min_face)
@@ -64,7 +65,8 @@ class FaceEncoder(Encoder):
             ),
             space_parts={**known.parts, "alignment": ALIGNMENT, "eyes": str(known.eyes)},
             memory_bytes=known.memory_bytes,
-            same_threshold=_threshold(known.thresholds, options.same_at),
+            same_threshold=None if threshold is None else threshold.score,
+            false_accept_rate=None if threshold is None else threshold.false_accept_rate,
         )
 
     @classmethod
@@ -120,7 +122,7 @@ class FaceEncoder(Encoder):
         return Encoded(rows, index, None if options.cropped else regions)
 
 
-def _threshold(thresholds: Mapping[str, float], same_at: SameAt) -> float | None:
+def _threshold(thresholds: Mapping[str, Threshold], same_at: SameAt) -> Threshold | None:
     if thresholds and same_at not in thresholds:
         known = ", ".join(sorted(thresholds))
         raise OptionError("same_at", f"the model has no threshold {same_at}; it has: {known}")

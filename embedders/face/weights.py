@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from embedders.errors import ModelFormatError, OptionError
+from embedders.face.embedding.base import Threshold
 from embedders.face.network import FaceNetwork, NetworkShape
 from embedders.options import read_options
 
@@ -23,13 +24,13 @@ class FaceWeights:
     """A network ready to embed, the SHA-256 of its file, and what the file says of itself.
 
     Args:
-        thresholds: calibrated cosines of "same person" by name ("best", "far_1e-2", ...).
+        thresholds: of "same person" by name ("best", "far_1e-2", ...).
     """
 
     network: FaceNetwork
     revision: str
     metadata: Mapping[str, str]
-    thresholds: Mapping[str, float]
+    thresholds: Mapping[str, Threshold]
 
 
 def round_weights(network: FaceNetwork) -> None:
@@ -76,10 +77,13 @@ def load_weights(path: Path) -> FaceWeights:
     return FaceWeights(network, revision, metadata, _thresholds(path, metadata))
 
 
-def _thresholds(path: Path, metadata: Mapping[str, str]) -> dict[str, float]:
+def _thresholds(path: Path, metadata: Mapping[str, str]) -> dict[str, Threshold]:
     try:
         points = json.loads(metadata.get("thresholds", "{}"))
-        return {name: float(point["threshold"]) for name, point in points.items()}
+        return {
+            name: Threshold(float(point["threshold"]), float(point["far"]))
+            for name, point in points.items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFormatError(f"{path}: its thresholds are damaged: {error}") from error
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from index.search.view import Found, search_view
 from index.segments.moment import moment
 from index.segments.part import Part, View
 from index.types import Hits, Points
+
+T = TypeVar("T")
 
 
 def find_hits(runtime: CollectionRuntime, request: SearchRequest) -> Hits:
@@ -51,7 +53,8 @@ def _hits(
         payloads,
         [MODALITIES[code] for code in codes.tolist()],
     )
-    return Hits(points, found.scores, found.counts, found.plan)
+    values = _values(view, found, request.value_of) if request.value_of else None
+    return Hits(points, found.scores, found.counts, found.plan, values)
 
 
 def _only(found: Found, chosen: NDArray[np.bool_]) -> Found:
@@ -84,13 +87,21 @@ def _vectors(view: View, found: Found, dim: int) -> FloatRows:
 
 
 def _ids(view: View, found: Found) -> list[str]:
+    return _listed(view, found, lambda part, positions: part.ids.at(positions))
+
+
+def _values(view: View, found: Found, field: str) -> list[object]:
+    return _listed(view, found, lambda part, positions: part.columns.group_keys(field, positions))
+
+
+def _listed(
+    view: View, found: Found, column: Callable[[Part, NDArray[np.int64]], Sequence[T]]
+) -> list[T]:
+    """As `_gather`, of what is no array."""
     if len(view.parts) == 1:
-        return view.parts[0].ids.at(found.positions)
-    ids = [""] * len(found.positions)
+        return list(column(view.parts[0], found.positions))
+    made: dict[int, T] = {}
     for ordinal, part in enumerate(view.parts):
         places = np.flatnonzero(found.parts == ordinal)
-        for place, point_id in zip(
-            places.tolist(), part.ids.at(found.positions[places]), strict=True
-        ):
-            ids[place] = point_id
-    return ids
+        made.update(zip(places.tolist(), column(part, found.positions[places]), strict=True))
+    return [made[place] for place in range(len(found.positions))]

@@ -1,19 +1,23 @@
-"""Metrics of the cache; `tier` is memory or redis."""
+"""Metrics of the cache; `tier` is memory, redis or searches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import Metric
 
 from services.app.families import counter, gauge
-from services.runtime.cache.stats import CacheStats
+from services.runtime.cache.stats import CacheStats, TierStats
+from services.runtime.search_results import SearchResults
 
 
-def cache_metrics(stats: CacheStats | None) -> Iterator[Metric]:
-    """What the cache as a whole was asked, and what each store did; nothing where there is none."""
-    if stats is None:
-        return
-    yield from input_metrics(stats)
-    yield from tier_metrics(stats)
+def cache_metrics(stats: CacheStats | None, results: SearchResults | None) -> Iterator[Metric]:
+    """What the cache of rows was asked as a whole, and what each store did; none, nothing."""
+    tiers = [] if stats is None else list(stats.tiers)
+    if results is not None:
+        tiers.append(results.stats)
+    if stats is not None:
+        yield from input_metrics(stats)
+    if tiers:
+        yield from tier_metrics(tiers)
 
 
 def input_metrics(stats: CacheStats) -> Iterator[Metric]:
@@ -27,7 +31,7 @@ def input_metrics(stats: CacheStats) -> Iterator[Metric]:
     yield from (inputs.metric, damaged.metric)
 
 
-def tier_metrics(stats: CacheStats) -> Iterator[Metric]:
+def tier_metrics(tiers: Sequence[TierStats]) -> Iterator[Metric]:
     """Counters and sizes of each store."""
     events = counter("cache_operations", "Entries by what a store did with them.", "tier", "result")
     errors = counter("cache_errors", "Operations that failed or took too long.", "tier")
@@ -35,7 +39,7 @@ def tier_metrics(stats: CacheStats) -> Iterator[Metric]:
     size = gauge("cache_bytes", "Bytes held; 0 for a store that counts its own.", "tier")
     entries = gauge("cache_entries", "Entries held; 0 for a store that counts its own.", "tier")
     is_open = gauge("cache_circuit_open", "1 while the store is left alone.", "tier")
-    for tier in stats.tiers:
+    for tier in tiers:
         for result in ("hits", "misses", "stored", "bypassed", "dropped"):
             events.add([tier.name, result], getattr(tier, result))
         errors.add([tier.name], tier.errors)

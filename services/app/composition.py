@@ -19,10 +19,13 @@ from services.runtime.collections import Collections
 from services.runtime.embedder import Embedder
 from services.runtime.evaluation import Evaluation
 from services.runtime.jobs import Jobs
+from services.runtime.label_sets import LabelSets
 from services.runtime.models import ModelConfig, ModelRegistry
 from services.runtime.operations import Operations
 from services.runtime.pools import Pools
 from services.runtime.probe import WatchOptions
+from services.runtime.search_results import SearchResults
+from services.runtime.searching import SearchLanes
 from services.runtime.snapshots import Snapshots
 from services.runtime.sources import Sources
 from services.runtime.traced import TracedEmbedder
@@ -89,7 +92,11 @@ def compose(settings: Settings) -> Application:
         registry.load,
     )
     embedder = Embedder(pools, cache) if tracer is None else TracedEmbedder(pools, cache)
-    collections = Collections(engine, catalog, models, embedder, pools)
+    results = (
+        SearchResults(settings.cache.searches_mib << 20) if settings.cache.searches_mib else None
+    )
+    collections = Collections(engine, catalog, models, embedder, SearchLanes(pools, results))
+    label_sets = LabelSets(catalog, embedder, pools)
     options = ServerOptions(
         settings.listen,
         limits.max_message_mib,
@@ -106,7 +113,9 @@ def compose(settings: Settings) -> Application:
     )
     evaluation = Evaluation(collections, operations, jobs, sources)
     rpc = RpcServer(
-        Parts(models, collections, operations, snapshots, training, evaluation), options, tracer
+        Parts(models, collections, operations, snapshots, training, evaluation, label_sets),
+        options,
+        tracer,
     )
     patience = WatchOptions(settings.health.interval_s, settings.health.timeout_s)
     watcher = Watcher(models, pools, engine, patience, rpc.health.report)

@@ -55,7 +55,9 @@ class ServiceCollector(Collector):
         yield from health_metrics(application.rpc.health.serving, application.watcher.lag)
         yield from model_metrics(application.models)
         yield from queue_metrics(application.models, application.collections.lanes)
-        yield from cache_metrics(application.collections.embedder.cache_stats)
+        yield from cache_metrics(
+            application.collections.embedder.cache_stats, application.collections.lanes.results
+        )
         yield from collection_metrics(application.collections.all())
 
 

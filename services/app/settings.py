@@ -112,6 +112,9 @@ class CacheSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     memory_mib: int = Field(default=64, ge=0, description="in this process's memory; 0: none")
+    searches_mib: int = Field(
+        default=0, ge=0, description="results of searches, in this process's memory; 0: none"
+    )
     redis_url: SecretStr = Field(
         default=SecretStr(""),
         description="redis://HOST:PORT/DB, rediss:// for TLS, unix://PATH; empty: no Redis",

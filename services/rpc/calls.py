@@ -1,7 +1,7 @@
 """Every call passes here: decoding, errors to status, counts, traces, log line.
 
-Servicers are plain classes whose async methods are named as the calls. A call of the contract
-that a servicer does not have answers UNIMPLEMENTED.
+Servicers are plain classes whose async methods are named as the calls; each has all of its
+service's.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from google.rpc.status_pb2 import Status
 from services.rpc.observing import Context as Context
 from services.rpc.observing import MethodObserver, ObservedCall, Observer
 from services.rpc.status import DETAILS_KEY, status_of
-from services.runtime.errors import NotServedError, RequestError
+from services.runtime.errors import RequestError
 
 logger = logging.getLogger("latentspace.access")
 
@@ -46,7 +46,7 @@ def service_handler(
 def _handler(
     method: MethodDescriptor, servicer: object, observer: Observer
 ) -> "grpc.RpcMethodHandler[Any, Any]":
-    behaviour: Any = getattr(servicer, method.name, None) or _unimplemented(method)
+    behaviour: Any = getattr(servicer, method.name)
     decode = _decoder(GetMessageClass(method.input_type))
     encode = GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:
@@ -82,19 +82,6 @@ def decoded(request: Message | DecodeError) -> Message:
     if isinstance(request, DecodeError):
         raise RequestError("request", f"the message cannot be read: {request}")
     return request
-
-
-def _unimplemented(method: MethodDescriptor) -> Unary | Stream:
-    message = f"{method.full_name} is in the contract; this version does not serve it yet"
-
-    async def unary(request: Message, context: Context) -> Message:
-        raise NotServedError(message)
-
-    async def stream(requests: object, context: Context) -> AsyncIterator[Message]:
-        raise NotServedError(message)
-        yield  # makes it a generator
-
-    return stream if method.server_streaming else unary
 
 
 def _guard_unary(method: MethodDescriptor, behaviour: Unary, observer: MethodObserver) -> Unary:

@@ -1,11 +1,10 @@
 """EmbeddingService."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from embedders.base import Region
+from embedders.base import EncodeOptions, Item, Region
 from latentspace.v1 import embedding_service_pb2 as pb
 from latentspace.v1 import types_pb2 as types
 from services.rpc.calls import Context, deadline_of
@@ -15,9 +14,8 @@ from services.rpc.status import item_errors
 from services.rpc.vectors import pack
 from services.runtime.embedder import Embedder
 from services.runtime.encoding import EmbedResult
-from services.runtime.errors import OverloadedError, RequestError
+from services.runtime.errors import RequestError
 from services.runtime.models import Model, ModelRegistry, ModelState
-from services.runtime.queueing import Priority
 
 STATES = {
     ModelState.LOADING: pb.MODEL_STATE_LOADING,
@@ -66,7 +64,7 @@ class EmbeddingServicer:
     ) -> pb.EmbedResponse:
         """Embeds a batch."""
         started = time.perf_counter_ns()
-        result = await self._embed(request, deadline_of(context))
+        result = await self._embedder.embed(*self._read(request), deadline_of(context))
         return pb.EmbedResponse(
             embeddings=write_embeddings(result), timing=write_timing(result, started)
         )
@@ -81,7 +79,8 @@ class EmbeddingServicer:
         async def answer(request: pb.EmbedStreamRequest) -> pb.EmbedStreamResponse:
             started = time.perf_counter_ns()
             call = continued(request, latest)
-            result = await self._embed_patiently(call, deadline)
+            # a stream holds its sender back, it does not fail
+            result = await self._embedder.embed_patiently(*self._read(call), deadline)
             return pb.EmbedStreamResponse(
                 embeddings=write_embeddings(result),
                 timing=write_timing(result, started),
@@ -93,26 +92,7 @@ class EmbeddingServicer:
             async for reply in replies:
                 yield reply
 
-    async def _embed_patiently(
-        self, request: pb.EmbedRequest, deadline: float | None
-    ) -> EmbedResult:
-        """Waits while the model is overloaded: a stream holds its sender back, it does not fail.
-
-        Raises:
-            OverloadedError: it would take longer than the caller waits.
-        """
-        while True:
-            try:
-                return await self._embed(request, deadline, Priority.BULK)
-            except OverloadedError as error:
-                again = time.monotonic() + error.retry_after_s
-                if deadline is not None and again >= deadline:
-                    raise
-                await asyncio.sleep(error.retry_after_s)
-
-    async def _embed(
-        self, request: pb.EmbedRequest, deadline: float | None, priority: Priority | None = None
-    ) -> EmbedResult:
+    def _read(self, request: pb.EmbedRequest) -> tuple[Model, list[Item], EncodeOptions]:
         model = self._models.get(request.model)
         model.ready()
         if not request.inputs:
@@ -124,8 +104,7 @@ class EmbeddingServicer:
                 " send the rest in further calls",
             )
         items = read_items(request.inputs, "inputs")
-        options = read_options(request.options, "document")
-        return await self._embedder.embed(model, items, options, deadline, priority)
+        return model, items, read_options(request.options, "document")
 
     def _describe(self, model: Model) -> pb.Model:
         config, encoder = model.config, model.encoder

@@ -13,8 +13,8 @@ from services.runtime.collections import Collections, check_name
 from services.runtime.errors import RequestError
 from services.runtime.operations import Operation, Operations, Report
 from services.runtime.pools import run_in
+from services.runtime.ranking import check_k
 from services.runtime.recall import measure_recall
-from services.runtime.search import check_k
 from services.runtime.snapshots import Snapshots
 
 DEFAULT_K, DEFAULT_SAMPLES, MAX_SAMPLES = 10, 100, 10_000

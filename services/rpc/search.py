@@ -10,14 +10,27 @@ from latentspace.v1 import search_service_pb2 as pb
 from latentspace.v1 import types_pb2 as types
 from services.rpc.calls import Context, deadline_of
 from services.rpc.filters import read_filter
-from services.rpc.inputs import check_vector_name, read_options, read_weighted
+from services.rpc.inputs import check_vector_name, read_input, read_options, read_weighted
 from services.rpc.shapes import read_search, write_hits, write_plan
 from services.rpc.status import item_errors
-from services.rpc.vectors import unpack
+from services.rpc.vectors import packed_floats, unpack
 from services.runtime.analogy import Asked, Question, answer
+from services.runtime.choosing.base import Choice
+from services.runtime.choosing.diversity import Diverse
+from services.runtime.choosing.groups import Grouped
+from services.runtime.choosing.pages import (
+    Paged,
+    Windowed,
+    digest_of,
+    next_mark,
+    read_token,
+    write_token,
+)
 from services.runtime.collections import Collections
-from services.runtime.errors import NotServedError, RequestError
-from services.runtime.search import Query, Searcher, SearchOutcome
+from services.runtime.comparing import Compared, Pair, compare
+from services.runtime.errors import RequestError
+from services.runtime.queries import AnyQuery, BestScore, Query, recommendation
+from services.runtime.search import Searcher, SearchOutcome
 from services.runtime.searching import NO_QUERIES
 
 DEFAULT_K = 10
@@ -30,21 +43,26 @@ METHODS = {
 
 
 class SearchServicer:
-    """Neighbours and analogies."""
+    """Neighbours, analogies and comparisons."""
 
-    def __init__(self, collections: Collections, max_queries: int) -> None:
-        self._collections, self._max_queries = collections, max_queries
+    def __init__(self, collections: Collections, max_items: int, max_queries: int) -> None:
+        self._collections = collections
+        self._max_items, self._max_queries = max_items, max_queries
         self._searcher = Searcher(collections)
 
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         """Nearest points of a batch of queries."""
         started = time.perf_counter_ns()
-        self._check_served(request)
-        outcome = await self._search(request, deadline_of(context))
+        check_vector_name(request.vector_name, "vector_name")
+        if request.HasField("vectors") == bool(request.queries):
+            raise RequestError("queries", "give either vectors or queries, at least one")
+        choice = read_choice(request)
+        outcome = await self._search(request, choice, deadline_of(context))
         return pb.SearchResponse(
             results=write_hits(outcome.hits, outcome.space_id),
             errors=item_errors(outcome.errors, "queries"),
             space_id=outcome.space_id,
+            next_page_token=write_page_token(request, choice, outcome),
             plan=write_plan(outcome.hits.plan) if request.explain else None,
             timing=write_timing(outcome, started),
         )
@@ -55,7 +73,7 @@ class SearchServicer:
         collection = self._collections.get(request.collection)
         if request.method not in METHODS:
             raise RequestError("method", f"analogy method {request.method} is unknown")
-        self._check_count("questions", len(request.questions))
+        check_count("questions", len(request.questions), self._max_queries)
         questions = [read_question(q, f"questions[{i}]") for i, q in enumerate(request.questions)]
         asked = Asked(
             questions,
@@ -73,40 +91,63 @@ class SearchServicer:
             timing=write_timing(outcome, started),
         )
 
-    async def _search(self, request: pb.SearchRequest, deadline: float | None) -> SearchOutcome:
+    async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
+        """Scores of pairs."""
+        started = time.perf_counter_ns()
+        model = self._collections.models.get(request.model)
+        check_count("pairs", len(request.pairs), self._max_items)
+        found = await compare(
+            self._collections,
+            model,
+            [read_pair(pair, f"pairs[{i}]") for i, pair in enumerate(request.pairs)],
+            request.threshold if request.HasField("threshold") else None,
+            read_options(request.options, "document"),
+            deadline_of(context),
+        )
+        return pb.CompareResponse(
+            scores=packed_floats(found.scores),
+            verdicts=write_verdicts(found),
+            threshold=found.threshold,
+            false_accept_rate=found.false_accept_rate,
+            errors=item_errors(found.errors, "pairs"),
+            space_id=found.space_id,
+            timing=types.Timing(
+                total_ns=time.perf_counter_ns() - started,
+                queue_ns=found.times.queue_ns,
+                prepare_ns=found.times.prepare_ns,
+                encode_ns=found.times.encode_ns,
+            ),
+        )
+
+    async def _search(
+        self, request: pb.SearchRequest, choice: Choice, deadline: float | None
+    ) -> SearchOutcome:
         collection = self._collections.get(request.collection)
         wanted = read_request(request)
         if request.HasField("vectors"):
             vectors = unpack(request.vectors, "vectors")
-            self._check_count("vectors", len(vectors.rows))
-            return await self._searcher.by_vectors(
-                collection, vectors, wanted, request.offset, deadline
-            )
-        self._check_count("queries", len(request.queries))
+            check_count("vectors", len(vectors.rows), self._max_queries)
+            return await self._searcher.by_vectors(collection, vectors, wanted, choice, deadline)
+        check_count("queries", len(request.queries), self._max_queries)
         queries = [read_query(q, f"queries[{i}]") for i, q in enumerate(request.queries)]
         options = read_options(request.options, "query")
         return await self._searcher.by_queries(
-            collection, queries, wanted, options, request.offset, deadline
+            collection, queries, wanted, options, choice, deadline
         )
 
-    def _check_served(self, request: pb.SearchRequest) -> None:
-        check_vector_name(request.vector_name, "vector_name")
-        if request.HasField("vectors") == bool(request.queries):
-            raise RequestError("queries", "give either vectors or queries, at least one")
-        for name in ("group_by", "diversity"):
-            if request.HasField(name):
-                raise NotServedError(f"{name} is in the contract; this version does not serve it")
-        if request.page_token:
-            raise NotServedError("page_token: this version pages with offset")
 
-    def _check_count(self, field: str, count: int) -> None:
-        if not count:
-            raise RequestError(field, "give at least one")
-        if count > self._max_queries:
-            raise RequestError(
-                field,
-                f"{count} in one call; at most {self._max_queries}, send the rest in further calls",
-            )
+def check_count(field: str, count: int, most: int) -> None:
+    """Refuses a batch of nothing, or of too much.
+
+    Raises:
+        RequestError
+    """
+    if not count:
+        raise RequestError(field, "give at least one")
+    if count > most:
+        raise RequestError(
+            field, f"{count} in one call; at most {most}, send the rest in further calls"
+        )
 
 
 def read_request(request: pb.SearchRequest) -> SearchRequest:
@@ -122,7 +163,58 @@ def read_request(request: pb.SearchRequest) -> SearchRequest:
     )
 
 
-def read_query(message: pb.Query, field: str) -> Query:
+def read_choice(request: pb.SearchRequest) -> Choice:
+    """Which of the ranked points are wanted.
+
+    Raises:
+        RequestError
+    """
+    named = [n for n in ("group_by", "diversity") if request.HasField(n)]
+    named += ["page_token"] if request.page_token else []
+    if len(named) > 1:
+        raise RequestError(named[1], f"{named[0]} and {named[1]} do not go together; give one")
+    if request.HasField("group_by"):
+        group = request.group_by
+        return Grouped(group.field, group.group_size or 1, request.offset)
+    if request.HasField("diversity"):
+        wish = request.diversity
+        return Diverse(getattr(wish, "lambda"), wish.candidates, request.offset)
+    if request.page_token:
+        if request.offset or count_of(request) != 1:
+            raise RequestError("page_token", "a page is of one query, and has no offset")
+        return Paged(read_token(request.page_token, digest(request)))
+    return Windowed(request.offset)
+
+
+def write_page_token(request: pb.SearchRequest, choice: Choice, outcome: SearchOutcome) -> str:
+    """For the next page of a single query; "" at the end, and where there are no pages."""
+    if count_of(request) != 1 or outcome.errors:
+        return ""
+    k = request.k or DEFAULT_K
+    if isinstance(choice, Windowed):
+        mark = next_mark(outcome.hits, k, choice.offset, None)
+    elif isinstance(choice, Paged):
+        mark = next_mark(outcome.hits, k, 0, choice.mark)
+    else:
+        return ""
+    return "" if mark is None else write_token(mark, digest(request))
+
+
+def digest(request: pb.SearchRequest) -> bytes:
+    """What stands for a search in page tokens: all that decides which points are ranked how."""
+    same = pb.SearchRequest()
+    same.CopyFrom(request)
+    for name in ("k", "offset", "page_token", "with_payload", "with_vectors", "explain"):
+        same.ClearField(name)
+    return digest_of(same.SerializeToString(deterministic=True))
+
+
+def count_of(request: pb.SearchRequest) -> int:
+    """Queries in a request."""
+    return request.vectors.count or len(request.queries)
+
+
+def read_query(message: pb.Query, field: str) -> AnyQuery:
     """One query.
 
     Raises:
@@ -130,13 +222,57 @@ def read_query(message: pb.Query, field: str) -> Query:
     """
     kind = message.WhichOneof("query")
     if kind == "recommend":
-        raise NotServedError(f"{field}.recommend is in the contract; not served yet")
+        return read_recommend(message.recommend, f"{field}.recommend")
     if kind != "weighted" or not message.weighted.inputs:
-        raise RequestError(field, "set weighted, with at least one input")
+        raise RequestError(field, "set recommend, or weighted with at least one input")
     parts = message.weighted.inputs
     return Query(
         [read_weighted(part, f"{field}.weighted.inputs[{i}]") for i, part in enumerate(parts)]
     )
+
+
+def read_recommend(message: pb.Recommend, field: str) -> AnyQuery:
+    """A recommendation by examples.
+
+    Raises:
+        RequestError, NotServedError
+    """
+    if not message.positives:
+        raise RequestError(f"{field}.positives", "give at least one positive example")
+    positives, negatives = (
+        [read_input(value, f"{field}.{name}[{i}]") for i, value in enumerate(values)]
+        for name, values in (("positives", message.positives), ("negatives", message.negatives))
+    )
+    if message.strategy == pb.RECOMMEND_STRATEGY_BEST_SCORE:
+        return BestScore(positives, negatives)
+    if message.strategy in (
+        pb.RECOMMEND_STRATEGY_UNSPECIFIED,
+        pb.RECOMMEND_STRATEGY_AVERAGE,
+    ):
+        return recommendation(positives, negatives)
+    raise RequestError(f"{field}.strategy", f"strategy {message.strategy} is unknown")
+
+
+def read_pair(message: pb.InputPair, field: str) -> Pair:
+    """A pair to compare.
+
+    Raises:
+        RequestError, NotServedError
+    """
+    first = read_input(message.first, f"{field}.first")
+    return first, read_input(message.second, f"{field}.second")
+
+
+def write_verdicts(found: Compared) -> list[pb.Verdict.ValueType]:
+    """What each score says, where a threshold is known."""
+    if found.threshold is None:
+        return [pb.VERDICT_UNSPECIFIED] * len(found.scores)
+    # a NaN is neither
+    same, different = found.scores >= found.threshold, found.scores < found.threshold
+    return [
+        pb.VERDICT_SAME if s else pb.VERDICT_DIFFERENT if d else pb.VERDICT_UNSPECIFIED
+        for s, d in zip(same.tolist(), different.tolist(), strict=True)
+    ]
 
 
 def read_question(message: pb.AnalogyQuestion, field: str) -> Question:

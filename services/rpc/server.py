@@ -18,6 +18,7 @@ from latentspace.v1 import (
     training_service_pb2,
 )
 from services.rpc.calls import service_handler
+from services.rpc.classification import ClassificationServicer
 from services.rpc.collection import CollectionServicer
 from services.rpc.embedding import EmbeddingServicer
 from services.rpc.evaluation import EvaluationServicer
@@ -28,6 +29,7 @@ from services.rpc.search import SearchServicer
 from services.rpc.training import TrainingServicer
 from services.runtime.collections import Collections
 from services.runtime.evaluation import Evaluation
+from services.runtime.label_sets import LabelSets
 from services.runtime.models import ModelRegistry
 from services.runtime.operations import Operations
 from services.runtime.snapshots import Snapshots
@@ -61,6 +63,7 @@ class Parts:
     snapshots: Snapshots
     training: Training
     evaluation: Evaluation
+    label_sets: LabelSets
 
 
 class RpcServer:
@@ -72,7 +75,7 @@ class RpcServer:
         self._options = options
         built = servicers(parts, options)
         self.observer = Observer(tracer)
-        self.health = Health(service.full_name for service, made in built.items() if made)
+        self.health = Health(service.full_name for service in built)
         self._server = grpc.aio.server(options=channel_options(options.max_message_mib))
         for service, servicer in built.items():
             self._server.add_generic_rpc_handlers(
@@ -109,7 +112,7 @@ class RpcServer:
 
 
 def servicers(parts: Parts, options: ServerOptions) -> Mapping[ServiceDescriptor, object]:
-    """Every service of the contract; None for those that only answer UNIMPLEMENTED."""
+    """Every service of the contract."""
 
     def service(module: object, name: str) -> ServiceDescriptor:
         found: ServiceDescriptor = module.DESCRIPTOR.services_by_name[name]  # type: ignore[attr-defined]
@@ -123,9 +126,11 @@ def servicers(parts: Parts, options: ServerOptions) -> Mapping[ServiceDescriptor
             parts.collections, parts.operations, parts.snapshots, options.max_items
         ),
         service(search_service_pb2, "SearchService"): SearchServicer(
-            parts.collections, options.max_queries
+            parts.collections, options.max_items, options.max_queries
         ),
-        service(classification_service_pb2, "ClassificationService"): None,
+        service(classification_service_pb2, "ClassificationService"): ClassificationServicer(
+            parts.collections, parts.label_sets, options.max_items
+        ),
         service(training_service_pb2, "TrainingService"): TrainingServicer(parts.training),
         service(operation_service_pb2, "OperationService"): OperationServicer(parts.operations),
         service(evaluation_service_pb2, "EvaluationService"): EvaluationServicer(parts.evaluation),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from index.types import (
@@ -181,6 +182,7 @@ def write_hits(hits: Hits, space_id: str) -> search.SearchResults:
         payloads=points.payloads or (),
         vectors=None if points.vectors is None else pack(points.vectors, space_id),
         modalities=write_modalities(points.modalities),
+        groups=[] if hits.values is None else [orjson.dumps(v).decode() for v in hits.values],
     )
 
 

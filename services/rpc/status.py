@@ -52,6 +52,8 @@ CODES: Mapping[type[Exception], grpc.StatusCode] = {
     runtime.SourceDeniedError: Code.PERMISSION_DENIED,
     runtime.JobError: Code.ABORTED,
     runtime.OperationNotFoundError: Code.NOT_FOUND,
+    runtime.LabelSetNotFoundError: Code.NOT_FOUND,
+    runtime.LabelSetExistsError: Code.ALREADY_EXISTS,
     runtime.SnapshotNotFoundError: Code.NOT_FOUND,
     runtime.AliasError: Code.FAILED_PRECONDITION,
     runtime.OverloadedError: Code.RESOURCE_EXHAUSTED,

@@ -15,8 +15,11 @@ from services.runtime.collections import Collections
 from services.runtime.errors import RequestError
 from services.runtime.inputs import WeightedInput, identity
 from services.runtime.pools import Pools, run_in
-from services.runtime.resolve import Resolved, resolve
-from services.runtime.search import Query, SearchOutcome, check_k, no_hits, own_ids
+from services.runtime.queries import own_ids
+from services.runtime.ranking import check_k
+from services.runtime.resolve import Resolved, collection_target, resolve
+from services.runtime.results import no_hits
+from services.runtime.search import SearchOutcome
 from services.runtime.tracing import StageName, record
 
 ROLE = EncodeOptions(role="query")
@@ -68,7 +71,8 @@ async def answer(
             "questions", f"over {points} points a call may ask {most} questions; ask in parts"
         )
     inputs = [part.input for question in asked.questions for part in question.parts]
-    found = await resolve(collections, collection, inputs, ROLE, deadline)
+    target = collection_target(collections, collection)
+    found = await resolve(collections, target, inputs, ROLE, deadline)
     terms, errors = read_terms(asked, found)
     good = [i for i in range(len(terms)) if i not in errors]
     hits, spent_ns = no_hits(len(terms)), 0
@@ -135,7 +139,8 @@ def _ask(
     started = time.perf_counter_ns()
     barred: list[list[str]] = []
     if not asked.include_inputs:
-        barred = [sorted(own_ids(collection, Query(asked.questions[i].parts))) for i in good]
+        parts = [[part.input for part in asked.questions[i].parts] for i in good]
+        barred = [sorted(own_ids(collection, inputs)) for inputs in parts]
     hits = analogies(
         collection,
         normalize_rows(found.rows),

@@ -1,4 +1,5 @@
-"""State that is neither vectors nor cache, in one SQLite file: aliases, operations, models."""
+"""State that is neither vectors nor cache, in one SQLite file: aliases, operations,
+models, label sets."""
 
 import sqlite3
 import threading
@@ -23,6 +24,11 @@ create table if not exists operation (
 create table if not exists trained_model (
     id text primary key,
     record text not null
+) strict;
+create table if not exists label_set (
+    name text primary key,
+    record text not null,
+    data blob not null
 ) strict;
 """
 KEPT_OPERATIONS = 10_000
@@ -108,6 +114,27 @@ class Catalog:
         """Id to record of all models that were trained here."""
         with self._alone():
             return dict(self._db.execute("select id, record from trained_model order by id"))
+
+    def save_label_set(self, name: str, record: str, data: bytes) -> None:
+        """Writes a label set and its vectors."""
+        with self._alone():
+            self._db.execute("insert into label_set values (?, ?, ?)", (name, record, data))
+
+    def delete_label_set(self, name: str) -> None:
+        """Forgets a label set."""
+        with self._alone():
+            self._db.execute("delete from label_set where name = ?", (name,))
+
+    def label_sets(self) -> dict[str, str]:
+        """Name to record of all label sets."""
+        with self._alone():
+            return dict(self._db.execute("select name, record from label_set order by name"))
+
+    def label_set_rows(self, name: str) -> bytes | None:
+        """Vectors of a label set; None where there is none."""
+        with self._alone():
+            row = self._db.execute("select data from label_set where name = ?", (name,)).fetchone()
+        return bytes(row[0]) if row else None
 
     def close(self) -> None:
         """Closes the file."""

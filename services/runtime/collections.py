@@ -14,7 +14,7 @@ from services.runtime.embedder import Embedder
 from services.runtime.encoding import EmbedResult
 from services.runtime.errors import AliasError, RequestError, SpaceMismatchError
 from services.runtime.models import ModelRegistry
-from services.runtime.pools import Pools, run_in
+from services.runtime.pools import run_in
 from services.runtime.searching import SearchLanes
 
 logger = logging.getLogger(__name__)
@@ -39,10 +39,10 @@ class Collections:
         catalog: Catalog,
         models: ModelRegistry,
         embedder: Embedder,
-        pools: Pools,
+        lanes: SearchLanes,
     ) -> None:
-        self.engine, self.models, self.embedder, self.pools = engine, models, embedder, pools
-        self.lanes = SearchLanes(pools)
+        self.engine, self.models, self.embedder, self.lanes = engine, models, embedder, lanes
+        self.pools = lanes.pools
         self._catalog = catalog
         self._aliases = catalog.aliases()
         models.name_taken = lambda name: name in engine.names()

@@ -64,6 +64,9 @@ class Times:
         )
 
 
+NO_TIMES = Times()
+
+
 @dataclass(frozen=True, slots=True)
 class EmbedResult:
     """Rows of a call.
@@ -83,7 +86,7 @@ class EmbedResult:
     truncated: Sequence[int] = ()
     composed: Sequence[int] = ()
     errors: Mapping[int, Exception] = field(default_factory=dict)
-    times: Times = Times()
+    times: Times = NO_TIMES
 
 
 def encode_batcher(encoder: Encoder, pools: Pools, limits: BatchLimits) -> EncodeBatcher:

@@ -9,6 +9,8 @@ ServiceError
 ├── SourceDeniedError        a file that the server may not read for its callers
 ├── JobError                 work in a child process failed, or the process died
 ├── OperationNotFoundError   no operation has this id
+├── LabelSetNotFoundError    no label set has this name
+├── LabelSetExistsError      the name of a new label set is taken
 ├── SnapshotNotFoundError    no snapshot has this name
 ├── AliasError               the name is a collection's, or the alias is unknown
 ├── OverloadedError          the queue is full; `retry_after_s` is when to try again
@@ -34,12 +36,17 @@ class RequestError(ServiceError):
 class SpaceMismatchError(RequestError):
     """Vectors of two spaces cannot be compared."""
 
-    def __init__(self, field: str, given: str, wanted: str) -> None:
+    def __init__(
+        self,
+        field: str,
+        given: str,
+        wanted: str,
+        cure: str = "embed them with the collection's model",
+    ) -> None:
         super().__init__(
             field,
             f"vectors of space {given!r} cannot be compared with those of"
-            f" {f'space {wanted!r}' if wanted else 'a collection without a space'};"
-            " embed them with the collection's model",
+            f" {f'space {wanted!r}' if wanted else 'a collection without a space'}; {cure}",
         )
 
 
@@ -87,6 +94,21 @@ class OperationNotFoundError(ServiceError):
 
     def __init__(self, operation_id: str) -> None:
         super().__init__(f"there is no operation {operation_id!r}")
+
+
+class LabelSetNotFoundError(ServiceError):
+    """No label set has this name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        there = ", ".join(known[:20]) or "none"
+        super().__init__(f"there is no label set {name[:128]!r}; there are: {there}")
+
+
+class LabelSetExistsError(ServiceError):
+    """The name of a new label set is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a label set {name!r} already; delete it, or name another")
 
 
 class SnapshotNotFoundError(ServiceError):

@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from itertools import count, pairwise
+from dataclasses import dataclass, replace
+from itertools import count
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
 from embedders.vectors import FloatRows
 from index.base import Collection, SearchRequest
-from index.types import Hits, Points
+from index.types import Hits
 from services.runtime.batching import Batcher, BatchLimits
 from services.runtime.pools import Pools, run_in
 from services.runtime.queueing import Claim
+from services.runtime.results import split_hits
+from services.runtime.search_results import SearchResults
 from services.runtime.tracing import StageName, record
 
 # Larger requests gain nothing from company and would make it wait.
@@ -33,10 +35,14 @@ class TimedHits:
 
 
 class SearchLanes:
-    """One batcher a collection, made when it is first searched."""
+    """One batcher a collection, made when it is first searched.
 
-    def __init__(self, pools: Pools) -> None:
-        self._pools = pools
+    Args:
+        results: of searches that were made before; None: each is made anew.
+    """
+
+    def __init__(self, pools: Pools, results: SearchResults | None = None) -> None:
+        self.pools, self.results = pools, results
         self._serial = count()
         self._batchers: WeakKeyDictionary[Collection, SearchBatcher] = WeakKeyDictionary()
 
@@ -48,9 +54,15 @@ class SearchLanes:
         Raises:
             QueryError, FilterError, OverloadedError, DeadlineError
         """
+        key = likeness(request)
+        if self.results is not None:
+            kept = self.results.key(collection, key, request.queries)
+            if (hits := self.results.get(kept)) is not None:
+                return TimedHits(hits, 0, 0)
         queries = len(request.queries)
+        alone = next(self._serial) if queries > MAX_JOINED_QUERIES else -1
         result = await self._batcher(collection).run(
-            [request], [queries], self._key(request, queries), Claim(deadline=deadline)
+            [request], [queries], (alone, key), Claim(deadline=deadline)
         )
         ended = time.perf_counter_ns()
         started = ended - result.work_ns
@@ -59,6 +71,8 @@ class SearchLanes:
         found = result.results[0]
         if isinstance(found, Exception):
             raise found
+        if self.results is not None:
+            self.results.put(kept, found)
         return TimedHits(found, result.queue_ns, result.work_ns)
 
     def batchers(self) -> dict[str, SearchBatcher]:
@@ -72,24 +86,24 @@ class SearchLanes:
                 found[collection.name] = batcher
         return found
 
-    def _key(self, request: SearchRequest, queries: int) -> Hashable:
-        """Equal for searches that may run as one."""
-        alone = next(self._serial) if queries > MAX_JOINED_QUERIES else -1
-        return (
-            alone,
-            request.k,
-            request.filter,
-            request.params,
-            request.score_threshold,
-            request.with_payload,
-            request.with_vectors,
-        )
-
     def _batcher(self, collection: Collection) -> SearchBatcher:
         found = self._batchers.get(collection)
         if found is None:
-            found = self._batchers[collection] = search_batcher(collection, self._pools)
+            found = self._batchers[collection] = search_batcher(collection, self.pools)
         return found
+
+
+def likeness(request: SearchRequest) -> Hashable:
+    """Equal for searches that differ in their queries only."""
+    return (
+        request.k,
+        request.filter,
+        request.params,
+        request.score_threshold,
+        request.with_payload,
+        request.with_vectors,
+        request.value_of,
+    )
 
 
 def search_batcher(collection: Collection, pools: Pools) -> SearchBatcher:
@@ -112,46 +126,11 @@ def search_batcher(collection: Collection, pools: Pools) -> SearchBatcher:
 
 def search_together(collection: Collection, batch: Sequence[SearchRequest]) -> list[Hits]:
     """One index call for searches that differ in their queries only."""
-    first = batch[0]
     if len(batch) == 1:
-        return [collection.search(first)]
+        return [collection.search(batch[0])]
     queries = np.concatenate([request.queries for request in batch])
-    joined = SearchRequest(
-        queries,
-        first.k,
-        first.filter,
-        first.params,
-        first.score_threshold,
-        first.with_payload,
-        first.with_vectors,
-    )
-    return split_hits(collection.search(joined), [len(request.queries) for request in batch])
-
-
-def split_hits(hits: Hits, sizes: Sequence[int]) -> list[Hits]:
-    """Hits of consecutive groups of queries."""
-    ends = np.concatenate([[0], np.cumsum(hits.counts)])
-    bounds = np.concatenate([[0], np.cumsum(sizes)])
-    return [
-        Hits(
-            take(hits.points, int(ends[low]), int(ends[high])),
-            hits.scores[ends[low] : ends[high]],
-            hits.counts[low:high],
-            hits.plan,
-        )
-        for low, high in pairwise(bounds)
-    ]
-
-
-def take(points: Points, low: int, high: int) -> Points:
-    """Points [low, high) of all columns."""
-    rows: FloatRows | None = None if points.vectors is None else points.vectors[low:high]
-    return Points(
-        points.ids[low:high],
-        rows,
-        None if points.payloads is None else points.payloads[low:high],
-        None if points.modalities is None else points.modalities[low:high],
-    )
+    hits = collection.search(replace(batch[0], queries=queries))
+    return split_hits(hits, [len(request.queries) for request in batch])
 
 
 #: Stands for the queries of a request that has not got them yet.

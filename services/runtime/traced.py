@@ -27,9 +27,11 @@ class TracedEmbedder(Embedder):
         options: EncodeOptions = DEFAULT_OPTIONS,
         deadline: float | None = None,
         priority: Priority | None = None,
+        *,
+        cached: bool = True,
     ) -> EmbedResult:
         """See `Embedder.embed`."""
-        result = await super().embed(model, items, options, deadline, priority)
+        result = await super().embed(model, items, options, deadline, priority, cached=cached)
         record_times(result.times, time.perf_counter_ns())
         return result
 

@@ -280,11 +280,7 @@ def test_filters_that_do_not_fit(channel: grpc.Channel, client: Client, name: st
         assert caught.value.code is Code.INVALID_ARGUMENT  # type: ignore[attr-defined]
 
 
-def test_calls_not_built_yet_answer_unimplemented(channel: grpc.Channel) -> None:
-    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
-        "/latentspace.v1.ClassificationService/Classify"
-    )
-    with pytest.raises(grpc.RpcError) as caught:
-        call(b"")
-    assert caught.value.code() is Code.UNIMPLEMENTED
-    assert "Classify" in str(caught.value.details())
+def test_named_vectors_are_not_served_yet(client: Client) -> None:
+    with pytest.raises(Exception, match="only the vector named") as caught:
+        client.search("words", key="king", vector_name="title")
+    assert caught.value.code is Code.UNIMPLEMENTED  # type: ignore[attr-defined]

@@ -31,9 +31,11 @@ class _RecommendStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rec
     RECOMMEND_STRATEGY_UNSPECIFIED: _RecommendStrategy.ValueType  # 0
     """Not said: average."""
     RECOMMEND_STRATEGY_AVERAGE: _RecommendStrategy.ValueType  # 1
-    """One query: mean of the positives plus (mean of the positives minus mean of the negatives)."""
+    """One query: mean of the positives plus (mean of the positives minus mean of the negatives), of
+    unit vectors under cosine.
+    """
     RECOMMEND_STRATEGY_BEST_SCORE: _RecommendStrategy.ValueType  # 2
-    """Best score against any positive, unless a negative scores higher."""
+    """Best score against any positive; points that score higher against a negative are left out."""
 
 class RecommendStrategy(_RecommendStrategy, metaclass=_RecommendStrategyEnumTypeWrapper):
     """How examples become scores."""
@@ -41,9 +43,11 @@ class RecommendStrategy(_RecommendStrategy, metaclass=_RecommendStrategyEnumType
 RECOMMEND_STRATEGY_UNSPECIFIED: RecommendStrategy.ValueType  # 0
 """Not said: average."""
 RECOMMEND_STRATEGY_AVERAGE: RecommendStrategy.ValueType  # 1
-"""One query: mean of the positives plus (mean of the positives minus mean of the negatives)."""
+"""One query: mean of the positives plus (mean of the positives minus mean of the negatives), of
+unit vectors under cosine.
+"""
 RECOMMEND_STRATEGY_BEST_SCORE: RecommendStrategy.ValueType  # 2
-"""Best score against any positive, unless a negative scores higher."""
+"""Best score against any positive; points that score higher against a negative are left out."""
 Global___RecommendStrategy: _TypeAlias = RecommendStrategy  # noqa: Y015
 
 class _AnalogyMethod:
@@ -190,14 +194,16 @@ Global___Query: _TypeAlias = Query  # noqa: Y015
 
 @_typing.final
 class GroupBy(_message.Message):
-    """Best point of each group."""
+    """Best points of each group; `k` and `offset` count groups. Points of a group stand together, the
+    group of the best point first.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FIELD_FIELD_NUMBER: _builtins.int
     GROUP_SIZE_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """A declared keyword, int or bool field."""
+    """A declared keyword, int or bool field; points without it are in no group."""
     group_size: _builtins.int
     """Points of each group; 0 means 1."""
     def __init__(
@@ -216,7 +222,9 @@ Global___GroupBy: _TypeAlias = GroupBy  # noqa: Y015
 
 @_typing.final
 class Diversity(_message.Message):
-    """Maximal marginal relevance (Carbonell and Goldstein, 1998)."""
+    """Maximal marginal relevance (Carbonell and Goldstein, 1998). Points come in the order chosen, with
+    the scores of the search.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -268,7 +276,10 @@ class SearchRequest(_message.Message):
     offset: _builtins.int
     """Points to pass over at the front."""
     page_token: _builtins.str
-    """`next_page_token` of the page before; for one query; takes the place of `offset`."""
+    """`next_page_token` of the page before, for one query; takes the place of `offset`. The rest of
+    the search is repeated, but for `k`, what is returned, and `explain`. What is written meanwhile
+    neither repeats points nor hides them. Pages go 10,000 points deep.
+    """
     with_payload: _builtins.bool
     """Return payloads."""
     with_vectors: _builtins.bool
@@ -347,6 +358,7 @@ class SearchResults(_message.Message):
     PAYLOADS_FIELD_NUMBER: _builtins.int
     VECTORS_FIELD_NUMBER: _builtins.int
     MODALITIES_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     scores: _builtins.bytes
     """float32, little-endian, one for each id; higher is better."""
     @_builtins.property
@@ -369,6 +381,10 @@ class SearchResults(_message.Message):
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Modality.ValueType]:
         """What the points were made from; empty where all of them are unknown."""
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Group of each point, as JSON; empty unless points are grouped."""
+
     def __init__(
         self,
         *,
@@ -378,10 +394,11 @@ class SearchResults(_message.Message):
         payloads: _abc.Iterable[_builtins.bytes] | None = ...,
         vectors: _types_pb2.VectorBatch | None = ...,
         modalities: _abc.Iterable[_types_pb2.Modality.ValueType] | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "ids", b"ids", "modalities", b"modalities", "payloads", b"payloads", "scores", b"scores", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "groups", b"groups", "ids", b"ids", "modalities", b"modalities", "payloads", b"payloads", "scores", b"scores", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -476,7 +493,9 @@ class SearchResponse(_message.Message):
     space_id: _builtins.str
     """Space in which they were compared; empty for the caller's own vectors."""
     next_page_token: _builtins.str
-    """For the next page; empty at the end, or where there are several queries."""
+    """For the next page; empty at the end, where there are several queries, and where points are
+    grouped or diverse.
+    """
     @_builtins.property
     def results(self) -> Global___SearchResults:
         """The hits."""

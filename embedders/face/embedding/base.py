@@ -9,6 +9,19 @@ from embedders.vectors import FloatRows
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """A cosine from which two faces count as one person's.
+
+    Args:
+        false_accept_rate: share of pairs of two people that reach it, as calibrated; None where
+            nobody measured it.
+    """
+
+    score: float
+    false_accept_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedderInfo:
     """What is known of an embedder.
 
@@ -16,7 +29,7 @@ class EmbedderInfo:
         size: pixels of a side of the square crops it takes.
         eyes: where the eyes are in them, as shares of the side.
         parts: what else changes its vectors.
-        thresholds: calibrated cosines of "same person" by name; {} where there are none.
+        thresholds: of "same person" by name ("best", "far_1e-2", ...); {} where there are none.
     """
 
     dim: int
@@ -26,7 +39,7 @@ class EmbedderInfo:
     normalized: bool
     memory_bytes: int
     parts: Mapping[str, str] = field(default_factory=dict)
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, Threshold] = field(default_factory=dict)
 
 
 class FaceEmbedder(ABC):

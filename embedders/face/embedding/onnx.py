@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.errors import ModelFormatError
-from embedders.face.embedding.base import EmbedderInfo, FaceEmbedder
+from embedders.face.embedding.base import EmbedderInfo, FaceEmbedder, Threshold
 from embedders.face.embedding.description import (
     Channels,
     Layout,
@@ -87,5 +87,5 @@ class OnnxEmbedder(FaceEmbedder):
             normalized=described.normalize,
             memory_bytes=len(content),
             parts=described.parts(),
-            thresholds={} if threshold is None else {"best": threshold},
+            thresholds={} if threshold is None else {"best": Threshold(threshold)},
         )

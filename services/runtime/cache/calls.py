@@ -2,39 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from embedders.base import Item
 from services.runtime.cache.base import Cache
 from services.runtime.cache.flights import Flights, Landed
-from services.runtime.cache.keys import keys_of
 from services.runtime.cache.stats import CacheStats
 from services.runtime.cache.values import pack, unpack
-from services.runtime.encoding import Embedded, Encoding, Outcome, Times
+from services.runtime.encoding import Embedded, Outcome, Times
 from services.runtime.errors import DeadlineError
-from services.runtime.pools import Pools, run_in
+from services.runtime.pools import Pools
 from services.runtime.queueing import Claim
 
 # Up to here the work takes less than a millisecond, and a thread hop is not worth its while.
 INLINE_ITEMS = 256
-INLINE_BYTES = 1 << 18
 
 Found = dict[str, Outcome]
+# What becomes of each item, in order.
+Make = Callable[[Sequence[Any], Claim], Awaitable[tuple[list[Outcome], Times]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The different items of a call by key, and how they are encoded."""
+    """The different items of a call by key, and how rows of `dim` numbers are made of them."""
 
-    items: Mapping[str, Item]
-    encoding: Encoding
+    items: Mapping[str, Any]
+    make: Make
+    dim: int
     claim: Claim
-
-    @property
-    def dim(self) -> int:
-        """Numbers of a row."""
-        return self.encoding.options.dimensions or self.encoding.encoder.info.dim
 
 
 class CachedCalls:
@@ -46,19 +42,14 @@ class CachedCalls:
         self.stats = CacheStats(cache.stats)
 
     async def run(
-        self, encoding: Encoding, config_digest: str, items: Sequence[Item], claim: Claim
+        self, make: Make, dim: int, keys: Sequence[str], items: Sequence[Any], claim: Claim
     ) -> tuple[list[Outcome], Times]:
-        """What became of each item, in order; equal items are embedded once.
+        """What became of each item, in order; items of equal keys are made once.
 
         Raises:
-            OptionError, OverloadedError: as of `Encoding.run`, where something is missing.
+            what `make` raises, where something is missing.
         """
-        info, options = encoding.encoder.info, encoding.options
-        if _is_small(items):
-            keys = keys_of(info, config_digest, options, items)
-        else:
-            keys = await run_in(self._pools.prepare, keys_of, info, config_digest, options, items)
-        wanted = Wanted(dict(zip(keys, items, strict=True)), encoding, claim)
+        wanted = Wanted(dict(zip(keys, items, strict=True)), make, dim, claim)
         found, times = await self._find(wanted)
         return [found[key] for key in keys], times
 
@@ -68,7 +59,7 @@ class CachedCalls:
             mine = [key for key in wanted.items if key not in others]
             found = await self._look_up(mine, wanted.dim)
             self._flights.land(flight, found)
-            made, times = await self._encode([key for key in mine if key not in found], wanted)
+            made, times = await self._make([key for key in mine if key not in found], wanted)
             self._flights.land(flight, made)
         finally:
             # also where the call failed or its caller hung up: nobody may wait for ever
@@ -91,12 +82,12 @@ class CachedCalls:
         self.stats.damaged += len(known) - len(found)
         return found
 
-    async def _encode(self, keys: Sequence[str], wanted: Wanted) -> tuple[Found, Times]:
+    async def _make(self, keys: Sequence[str], wanted: Wanted) -> tuple[Found, Times]:
         if not keys:
             return {}, Times()
         self.stats.misses += len(keys)
         items = [wanted.items[key] for key in keys]
-        outcomes, times = await wanted.encoding.run(items, wanted.claim)
+        outcomes, times = await wanted.make(items, wanted.claim)
         made = dict(zip(keys, outcomes, strict=True))
         if len(made) <= INLINE_ITEMS:
             values = pack_all(made)
@@ -120,7 +111,7 @@ class CachedCalls:
                 found[key] = landed
         self.stats.shared += len(found)
         waited = Times(queue_ns=time.perf_counter_ns() - started)
-        made, times = await self._encode([key for key in others if key not in found], wanted)
+        made, times = await self._make([key for key in others if key not in found], wanted)
         return found | made, times.or_longer(waited)
 
 
@@ -133,7 +124,3 @@ def unpack_all(values: Mapping[str, bytes], dim: int) -> Found:
 def pack_all(found: Mapping[str, Outcome]) -> dict[str, bytes]:
     """Those that are no errors: these are never kept."""
     return {key: pack(key, one) for key, one in found.items() if isinstance(one, Embedded)}
-
-
-def _is_small(items: Sequence[Item]) -> bool:
-    return len(items) <= INLINE_ITEMS and sum(len(item.value) for item in items) <= INLINE_BYTES

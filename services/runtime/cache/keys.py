@@ -36,11 +36,17 @@ def keys_of(
     Args:
         digest: `config_digest` of the model.
     """
+    kinds = {item.modality for item in items}
+    before = {kind: before_content(info, digest, options, kind) for kind in kinds}
+    return [before[item.modality] + content(item.value) for item in items]
+
+
+def before_content(info: ModelInfo, digest: str, options: EncodeOptions, kind: str) -> str:
+    """A key up to its content; `kind` is a modality, or "labels"."""
     dtype = options.compute_dtype or info.compute_dtype
-    before = f"{PREFIX}:{info.space(options.dimensions)}:{dtype}:"
-    after = f":{quote(options.role, safe='')}:{_options(info, digest, options)}:"
-    middle = {m: f"{before}{m}{after}" for m in {item.modality for item in items}}
-    return [middle[item.modality] + content(item.value) for item in items]
+    role = quote(options.role, safe="")
+    space = info.space(options.dimensions)
+    return f"{PREFIX}:{space}:{dtype}:{kind}:{role}:{_options(info, digest, options)}:"
 
 
 def content(value: str | bytes) -> str:

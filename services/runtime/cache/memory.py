@@ -1,13 +1,13 @@
 """The most recent values in this process's memory."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from services.runtime.cache.base import Cache
 from services.runtime.cache.stats import TierStats
+from services.runtime.lru import Lru
 
-# What Python needs beside key and value: two objects, a node of the order, a slot of the table.
-ENTRY_BYTES = 250
+# What Python needs beside key and value: three objects, a node of the order, a slot of the table.
+ENTRY_BYTES = 320
 
 
 class MemoryCache(Cache):
@@ -18,8 +18,7 @@ class MemoryCache(Cache):
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._values: OrderedDict[str, bytes] = OrderedDict()
+        self._values: Lru[str, bytes] = Lru(max_bytes)
         self._stats = TierStats("memory")
 
     @property
@@ -29,10 +28,7 @@ class MemoryCache(Cache):
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """The value of each key; does not wait."""
-        found = [self._values.get(key) for key in keys]
-        for key, value in zip(keys, found, strict=True):
-            if value is not None:
-                self._values.move_to_end(key)
+        found = list(map(self._values.get, keys))
         hits = len(found) - found.count(None)
         self._stats.hits += hits
         self._stats.misses += len(found) - hits
@@ -41,23 +37,9 @@ class MemoryCache(Cache):
     def put(self, entries: Mapping[str, bytes]) -> None:
         """Keeps values; the ones used longest ago make room."""
         for key, value in entries.items():
-            size = _size(key, value)
-            if size > self._max_bytes:
+            if self._values.put(key, value, len(key) + len(value) + ENTRY_BYTES):
+                self._stats.stored += 1
+            else:
                 self._stats.dropped += 1
-                continue
-            self._forget(key)
-            self._values[key] = value
-            self._stats.bytes += size
-            self._stats.stored += 1
-        while self._stats.bytes > self._max_bytes:
-            self._forget(next(iter(self._values)))
-            self._stats.evictions += 1
-        self._stats.entries = len(self._values)
-
-    def _forget(self, key: str) -> None:
-        if (value := self._values.pop(key, None)) is not None:
-            self._stats.bytes -= _size(key, value)
-
-
-def _size(key: str, value: bytes) -> int:
-    return len(key) + len(value) + ENTRY_BYTES
+        self._stats.entries, self._stats.bytes = len(self._values), self._values.bytes
+        self._stats.evictions = self._values.evictions

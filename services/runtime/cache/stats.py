@@ -8,7 +8,7 @@ class TierStats:
     """Counters of one store; all but `errors` count entries.
 
     Args:
-        name: "memory" or "redis".
+        name: "memory", "redis" or "searches".
         stored: written.
         errors: operations that failed or took too long.
         bypassed: not asked for, since the store did not answer before.

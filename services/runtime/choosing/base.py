@@ -1,0 +1,22 @@
+"""What a choice is."""
+
+from abc import ABC, abstractmethod
+
+from index.types import CollectionSpec, Hits
+from services.runtime.ranking import Ranking, check_k
+
+
+class Choice(ABC):
+    """A way to choose from ranked points."""
+
+    def check(self, spec: CollectionSpec, k: int) -> None:
+        """Refuses what does not fit a collection, before any work.
+
+        Raises:
+            RequestError
+        """
+        check_k(k)
+
+    @abstractmethod
+    async def choose(self, ranking: Ranking, k: int) -> Hits:
+        """What is returned for one query."""
