@@ -30,7 +30,10 @@ METHODS: Mapping[str, MethodDescriptor] = {
 RARE = frozenset({"TrainModel", "Evaluate", "RestoreSnapshot", "CreateSnapshot", "LoadModel"})
 RARITY = 0.1
 # what is embedded, stored, filtered and searched has most to spoil
-BUSY = ("Embed", "EmbedStream", "UpsertPoints", "ImportPoints", "Search", "ListPoints", "Analogy")
+BUSY = (
+    *("Embed", "EmbedStream", "UpsertPoints", "ImportPoints", "Search", "Search", "ListPoints"),
+    *("Analogy", "Classify", "Compare"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +218,38 @@ class Seeds(Parts):
             explain=self._chance.random() < 0.3,
             options=self._options(),
         )
+        self._choose(found)
         if self._chance.random() < 0.4:
             found.vectors.CopyFrom(self._vectors(2))
             return found
         for _ in range(self._chance.randrange(1, 4)):
-            parts = [self._weighted() for _ in range(self._chance.randrange(1, 3))]
-            found.queries.add(weighted=search.WeightedInputs(inputs=parts))
+            found.queries.append(self._query())
         return found
+
+    def _choose(self, found: search.SearchRequest) -> None:
+        """Now and then groups, diverse points or a page are wanted."""
+        kind = self._chance.randrange(8)
+        if kind == 0:
+            found.group_by.field = self._one_of("tag", "n", "ok", "x")
+            found.group_by.group_size = self._chance.choice([0, 1, 3])
+        elif kind == 1:
+            found.diversity.candidates = self._chance.choice([0, 20])
+            setattr(found.diversity, "lambda", self._chance.random())
+        elif kind == 2:
+            found.page_token = self._one_of("abc", "AAAAAAAAAAAAAAAAAAAAAA", "?")
+            found.offset = 0
+
+    def _query(self) -> search.Query:
+        inputs = [self._input(self._one_of("toy", "raw")) for _ in range(4)]
+        if self._chance.random() < 0.3:
+            wish = search.Recommend(
+                positives=inputs[: self._chance.randrange(1, 3)],
+                negatives=inputs[2 : self._chance.randrange(2, 5)],
+                strategy=self._number(3),
+            )
+            return search.Query(recommend=wish)
+        parts = [self._weighted() for _ in range(self._chance.randrange(1, 3))]
+        return search.Query(weighted=search.WeightedInputs(inputs=parts))
 
     def _Analogy(self) -> Message:
         question = search.AnalogyQuestion(
@@ -240,27 +268,53 @@ class Seeds(Parts):
 
     def _Compare(self) -> Message:
         model = self._one_of("faces", "toy", "clip")
-        pair = search.InputPair(first=self._input(model), second=self._input(model))
-        return search.CompareRequest(model=model, pairs=[pair], threshold=0.5)
+        pairs = [
+            search.InputPair(first=self._input(model), second=self._input(model))
+            for _ in range(self._chance.randrange(1, 3))
+        ]
+        threshold = self._chance.choice([None, 0.5])
+        return search.CompareRequest(model=model, pairs=pairs, threshold=threshold)
+
+    def _labels(self) -> classification.LabelSpec:
+        named = self._chance.random() < 0.3
+        return classification.LabelSpec(
+            labels=["cat", "dog", "w1"],
+            templates=[] if named else ["{}", "a photo of a {}"],
+            template_set=self._one_of("plain", "imagenet") if named else "",
+        )
+
+    def _label_set(self) -> str:
+        return self._one_of("pets", "cars")
 
     def _CreateLabelSet(self) -> Message:
-        spec = classification.LabelSpec(labels=["cat", "dog"], templates=["a photo of a {}"])
-        return classification.CreateLabelSetRequest(name="pets", model="clip", spec=spec)
+        return classification.CreateLabelSetRequest(
+            name=self._label_set(), model=self._one_of("clip", "toy"), spec=self._labels()
+        )
 
     def _GetLabelSet(self) -> Message:
-        return classification.GetLabelSetRequest(name="pets")
+        return classification.GetLabelSetRequest(name=self._label_set())
 
     def _ListLabelSets(self) -> Message:
         return classification.ListLabelSetsRequest()
 
     def _DeleteLabelSet(self) -> Message:
-        return classification.DeleteLabelSetRequest(name="pets")
+        return classification.DeleteLabelSetRequest(name=self._label_set())
 
     def _Classify(self) -> Message:
-        spec = classification.LabelSpec(labels=["cat", "dog"], templates=["{}"])
-        return classification.ClassifyRequest(
-            model=self._one_of("clip", "toy"), inputs=self._inputs("clip"), spec=spec, top_k=2
+        model = self._one_of("clip", "toy", "words")
+        found = classification.ClassifyRequest(
+            model=model,
+            inputs=self._inputs(model),
+            top_k=self._chance.choice([0, 2]),
+            min_probability=self._chance.choice([0.0, 0.3]),
+            activation=self._number(3),
+            logit_scale=self._chance.choice([None, 5.0]),
         )
+        if self._chance.random() < 0.5:
+            found.label_set = self._label_set()
+        else:
+            found.spec.CopyFrom(self._labels())
+        return found
 
     def _GetOperation(self) -> Message:
         return operations.GetOperationRequest(id="optimize-0")
