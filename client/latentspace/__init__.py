@@ -71,6 +71,7 @@ from latentspace.results.collection import Collection, Recall, Segment, Snapshot
 from latentspace.results.comparison import Comparison
 from latentspace.results.embedding import EmbeddingBatch, Region
 from latentspace.results.evaluation import EvaluationReport, Figure
+from latentspace.results.identification import Identified
 from latentspace.results.model import Model, ModelLimits
 from latentspace.results.operation import Progress
 from latentspace.results.plan import SearchPlan, SegmentPlan
@@ -103,6 +104,7 @@ __all__ = [
     "FieldViolation",
     "Figure",
     "FilterSyntaxError",
+    "Identified",
     "ImageInput",
     "IndexParams",
     "Input",

@@ -28,6 +28,7 @@ class CallKind(StrEnum):
     SEARCH = "search"
     WRITE = "write"
     CREATE = "create"
+    LABELS = "labels"
     LOAD = "load"
     WATCH = "watch"
 
@@ -38,13 +39,14 @@ DEFAULT_TIMEOUTS_S: Mapping[CallKind, float] = {
     CallKind.SEARCH: 60.0,
     CallKind.WRITE: 120.0,
     CallKind.CREATE: 60.0,
+    CallKind.LABELS: 900.0,  # 1,000 labels x 80 templates take minutes to encode
     CallKind.LOAD: 900.0,
     CallKind.WATCH: math.inf,
 }
 
 # A server may have made the thing although no reply came back: asked again it would answer
 # "exists already", or start the work twice.
-NOT_IDEMPOTENT = frozenset({CallKind.CREATE})
+NOT_IDEMPOTENT = frozenset({CallKind.CREATE, CallKind.LABELS})
 
 
 @dataclass(frozen=True, slots=True)

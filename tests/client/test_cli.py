@@ -105,7 +105,7 @@ def test_search(run: Run, process: Run) -> None:
     scores = words_matrix() @ words_matrix()[WORDS.index("paris")]
     assert [one["id"] for one in found] == [WORDS[i] for i in np.argsort(-scores)[:5]]
     assert [one["rank"] for one in found] == [1, 2, 3, 4, 5]
-    assert set(found[0]) == {"query", "rank", "id", "score", "payload"}
+    assert set(found[0]) == {"query", "rank", "id", "score", "payload", "modality", "group"}
     piped = process("search", "words", "--key", "paris", "-k", "5")
     assert [line.split("\t")[0] for line in piped.stdout.splitlines()] == [o["id"] for o in found]
     many = lines(run("search", "words", "--file", "-", "-k", "1", "--json", stdin="king\n\nrome\n"))

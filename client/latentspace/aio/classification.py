@@ -94,6 +94,9 @@ class AsyncClassificationCalls(AsyncCalls):
     ) -> LabelSet:
         """Encodes and stores a label set; the arguments are those of `classify`.
 
+        Many labels times many templates take minutes: the longest wait is that of "labels", 900 s
+        by default.
+
         Raises:
             AlreadyExistsError: the name is taken.
         """
@@ -101,7 +104,7 @@ class AsyncClassificationCalls(AsyncCalls):
             name=name, model=model, spec=label_spec(labels, templates)
         )
         reply = await self._rpc.unary(
-            self._stubs.classification.CreateLabelSet, request, CallKind.CREATE, timeout_s
+            self._stubs.classification.CreateLabelSet, request, CallKind.LABELS, timeout_s
         )
         return LabelSet.from_message(reply.label_set)
 

@@ -7,10 +7,8 @@ from typing import Self
 import grpc
 
 from latentspace.aio.classification import AsyncClassificationCalls
-from latentspace.aio.collections import AsyncCollectionCalls
-from latentspace.aio.embedding import AsyncEmbeddingCalls
+from latentspace.aio.identification import AsyncIdentificationCalls
 from latentspace.aio.maintenance import AsyncMaintenanceCalls
-from latentspace.aio.models import AsyncModelCalls
 from latentspace.aio.training import AsyncTrainingCalls
 from latentspace.aio.transport import AsyncTransport
 from latentspace.aio.words import AsyncWordCalls
@@ -18,9 +16,7 @@ from latentspace.calls import DEFAULT_TARGET, MIB, ClientOptions, RetryPolicy, m
 
 
 class AsyncClient(
-    AsyncModelCalls,
-    AsyncEmbeddingCalls,
-    AsyncCollectionCalls,
+    AsyncIdentificationCalls,
     AsyncMaintenanceCalls,
     AsyncWordCalls,
     AsyncClassificationCalls,
@@ -34,8 +30,8 @@ class AsyncClient(
     Args:
         target: "host:port".
         timeout_s: seconds a request may take, retries included, for calls of every kind.
-        timeouts_s: the same by kind ("read", "embed", "search", "write", "create", "load",
-            "watch"), over `timeout_s`; math.inf is no limit.
+        timeouts_s: the same by kind ("read", "embed", "search", "write", "create", "labels",
+            "load", "watch"), over `timeout_s`; math.inf is no limit.
         retry: what is tried again, and when.
         max_message_bytes: limit of one message, both ways; the server has its own.
         wait_for_ready: wait for the server (until the deadline) instead of failing at once.

@@ -1,34 +1,29 @@
 """Calls that find neighbours."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Unpack, cast
 
 from latentspace.aio.base import AsyncCalls
 from latentspace.calls import CallKind
 from latentspace.enums import AnalogyMethod
 from latentspace.images import ImageSource
-from latentspace.inputs import (
-    ImageInput,
-    Input,
-    KeyInput,
-    PointInput,
-    TextInput,
-    only_one,
-    plural_inputs,
-)
+from latentspace.inputs import PointInput, only_one, plural_inputs
 from latentspace.requests.analogies import Question, analogy_frame, analogy_requests
 from latentspace.requests.queries import QueryLike, WordLike
 from latentspace.requests.search import (
     SearchOptions,
+    hits_wanted,
     query_count,
     query_requests,
     search_frame,
     vector_requests,
 )
+from latentspace.requests.single import check_pageable, single_request
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.results.search import Match, SearchResult, matches_of, result_of
 from latentspace.status import error_from_status
-from latentspace.vectors import VectorLike, VectorsLike, as_row, as_rows
+from latentspace.v1 import search_service_pb2
+from latentspace.vectors import VectorLike, VectorsLike, as_rows
 
 
 class AsyncSearchCalls(AsyncCalls):
@@ -61,22 +56,65 @@ class AsyncSearchCalls(AsyncCalls):
             NotFoundError: no such collection, key or point.
             FailedPreconditionError: the query is of another space.
         """
-        space_id = options.pop("space_id", "")
-        # few matches for people to look at, unlike a batch
-        options.setdefault("with_payload", True)
-        frame = search_frame(collection, k, **cast(dict[str, Any], options))
-        items = _single_query(text, image, key, point, query, vector)
-        requests = (
-            vector_requests(frame, as_row(vector), space_id, self._rpc.options)
-            if vector is not None
-            else query_requests(frame, items, self._rpc.options)
+        request = single_request(
+            collection,
+            k,
+            options,
+            self._rpc.options,
+            text=text,
+            image=image,
+            key=key,
+            point=point,
+            vector=vector,
+            query=query,
         )
-        reply = await self._rpc.unary(
-            self._stubs.search.Search, next(requests), CallKind.SEARCH, timeout_s
+        return matches_of((await self._found(request, timeout_s)).results)
+
+    async def search_pages(
+        self,
+        collection: str,
+        *,
+        text: str | None = None,
+        image: ImageSource | None = None,
+        key: str | None = None,
+        point: str | PointInput | None = None,
+        vector: VectorLike | None = None,
+        query: QueryLike | None = None,
+        k: int = 100,
+        timeout_s: float | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> AsyncIterator[list[Match]]:
+        """The nearest points of one query page by page, best first; right while writes go on.
+
+        Args:
+            k: points of a page, 1 to 10,000; the last may have fewer, and none is empty.
+            timeout_s: seconds for each page.
+            options: see `SearchOptions`; grouped and diverse searches have no pages.
+
+        Raises:
+            InvalidArgumentError: the pages go deeper than 10,000 points.
+        """
+        request = single_request(
+            collection,
+            k,
+            options,
+            self._rpc.options,
+            text=text,
+            image=image,
+            key=key,
+            point=point,
+            vector=vector,
+            query=query,
         )
-        if reply.errors:
-            raise error_from_status(reply.errors[0].status)
-        return matches_of(reply.results)
+        check_pageable(request)
+        while True:
+            reply = await self._found(request, timeout_s)
+            if reply.results.ids:
+                yield matches_of(reply.results)
+            if not reply.next_page_token:
+                return
+            # a token takes the place of an offset
+            request.page_token, request.offset = reply.next_page_token, 0
 
     async def search_batch(
         self,
@@ -120,7 +158,7 @@ class AsyncSearchCalls(AsyncCalls):
         parts = await self._rpc.unary_parts(
             self._stubs.search.Search, requests, CallKind.SEARCH, timeout_s, query_count
         )
-        result = result_of(parts, k)
+        result = result_of(parts, hits_wanted(frame))
         raise_failed(result.errors, len(result), result, on_error)
         return result
 
@@ -192,26 +230,13 @@ class AsyncSearchCalls(AsyncCalls):
         raise_failed(result.errors, len(result), result, on_error)
         return result
 
-
-def _single_query(
-    text: str | None,
-    image: ImageSource | None,
-    key: str | None,
-    point: str | PointInput | None,
-    query: QueryLike | None,
-    vector: VectorLike | None,
-) -> list[QueryLike]:
-    """The one query that is given, as a batch of one; empty for a vector."""
-    named = {"text": text, "image": image, "key": key, "point": point, "query": query}
-    given = [name for name, value in named.items() if value is not None]
-    only_one([*given, *(["vector"] if vector is not None else [])])
-    found: list[Input] = []
-    if text is not None:
-        found.append(TextInput(text))
-    if image is not None:
-        found.append(ImageInput(image))
-    if key is not None:
-        found.append(KeyInput(key))
-    if point is not None:
-        found.append(point if isinstance(point, PointInput) else PointInput(point))
-    return [query] if query is not None else list(found)
+    async def _found(
+        self, request: search_service_pb2.SearchRequest, timeout_s: float | None
+    ) -> search_service_pb2.SearchResponse:
+        """The reply to a single query."""
+        reply = await self._rpc.unary(
+            self._stubs.search.Search, request, CallKind.SEARCH, timeout_s
+        )
+        if reply.errors:
+            raise error_from_status(reply.errors[0].status)
+        return reply

@@ -6,9 +6,9 @@ import typer
 
 from latentspace.cli.command import command
 from latentspace.cli.exits import UsageError
+from latentspace.cli.hits import show_matches
 from latentspace.cli.options import FileOption, LimitOption, lines_of
 from latentspace.cli.output import Output
-from latentspace.cli.search import show_matches
 from latentspace.enums import AnalogyMethod
 from latentspace.requests.analogies import Question
 from latentspace.sync.client import Client

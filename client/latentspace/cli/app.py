@@ -13,6 +13,8 @@ from latentspace.cli.compare import add_compare
 from latentspace.cli.embed import add_embed
 from latentspace.cli.evaluate import add_evaluate
 from latentspace.cli.exits import EPILOG
+from latentspace.cli.identify import add_identify
+from latentspace.cli.labels import add_labels
 from latentspace.cli.models import add_models
 from latentspace.cli.operations import add_operations
 from latentspace.cli.plugins import add_plugins
@@ -54,7 +56,9 @@ for add in (
     add_search,
     add_analogy,
     add_classify,
+    add_labels,
     add_compare,
+    add_identify,
     add_evaluate,
     add_operations,
     add_plugins,

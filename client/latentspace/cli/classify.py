@@ -6,7 +6,14 @@ import typer
 
 from latentspace.cli.command import command
 from latentspace.cli.exits import ExitCode, UsageError, complain
-from latentspace.cli.options import FileOption, KindOption, input_of, kind_for, lines_of
+from latentspace.cli.options import (
+    FileOption,
+    KindOption,
+    TemplateOption,
+    inputs_of,
+    lines_of,
+    templates_of,
+)
 from latentspace.cli.output import Output
 from latentspace.errors import LatentspaceError, PartialError
 from latentspace.results.classification import Label
@@ -18,33 +25,33 @@ def classify(
     out: Output,
     model: Annotated[str, typer.Argument(help="Id of a model.")],
     items: Annotated[
-        list[str] | None, typer.Argument(help="Texts, words or paths of images.")
+        list[str] | None, typer.Argument(help="Texts, words, images or folders of images.")
     ] = None,
     file: FileOption = None,
     kind: KindOption = None,
     label: Annotated[list[str] | None, typer.Option(help="A label; repeatable.")] = None,
     label_set: Annotated[str | None, typer.Option(help="A stored label set instead.")] = None,
-    template: Annotated[
-        list[str] | None,
-        typer.Option(help='A sentence with "{}", repeatable; or the name of a template set.'),
-    ] = None,
+    template: TemplateOption = None,
     top: Annotated[int, typer.Option(min=0, help="Best labels of each item; 0 is all.")] = 0,
+    min_probability: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Leave out less probable labels.")
+    ] = 0.0,
 ) -> None:
     """Name what items show, by labels in words."""
     if (not label) == (label_set is None):
         raise UsageError("pass --label (more than once) or --label-set")
-    lines = lines_of(items or [], file)
-    meant = kind_for(client, model, kind)
+    lines, inputs = inputs_of(client, model, kind, lines_of(items or [], file))
     found: list[list[Label]]
     errors: dict[int, LatentspaceError] = {}
     try:
         found = client.classify(
             model,
-            inputs=[input_of(meant, line) for line in lines],
+            inputs=inputs,
             labels=label or None,
             label_set=label_set,
-            templates=_templates(template),
+            templates=templates_of(template),
             top_k=top,
+            min_probability=min_probability,
         )
     except PartialError as partial:
         found, errors = cast(list[list[Label]], partial.result), partial.errors
@@ -65,7 +72,3 @@ def classify(
 def add_classify(app: typer.Typer) -> None:
     """Adds the command."""
     command(app, "classify")(classify)
-
-
-def _templates(given: list[str] | None) -> str | list[str] | None:
-    return given[0] if given and len(given) == 1 else given or None

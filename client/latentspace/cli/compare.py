@@ -23,7 +23,7 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two items."""
-    meant = kind_for(client, model, kind)
+    meant = kind_for(client, model, kind, [first, second])
     pair = (input_of(meant, first), input_of(meant, second))
     out.record(asdict(client.compare(model, pairs=[pair], threshold=threshold)[0]))
 

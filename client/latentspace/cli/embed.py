@@ -8,7 +8,7 @@ import typer
 
 from latentspace.cli.command import command
 from latentspace.cli.exits import ExitCode, UsageError, complain
-from latentspace.cli.options import FileOption, KindOption, input_of, kind_for, lines_of
+from latentspace.cli.options import CroppedOption, FileOption, KindOption, inputs_of, lines_of
 from latentspace.cli.output import Output
 from latentspace.results.embedding import EmbeddingBatch
 from latentspace.sync.client import Client
@@ -19,15 +19,13 @@ def embed(
     out: Output,
     model: Annotated[str, typer.Argument(help="Id of a model.")],
     items: Annotated[
-        list[str] | None, typer.Argument(help="Texts, words or paths of images.")
+        list[str] | None, typer.Argument(help="Texts, words, images or folders of images.")
     ] = None,
     file: FileOption = None,
     kind: KindOption = None,
     role: Annotated[str, typer.Option(help="query, document or another of the model's.")] = "",
     dimensions: Annotated[int, typer.Option(min=0, help="Keep the first so many numbers.")] = 0,
-    cropped: Annotated[
-        bool, typer.Option("--cropped", help="Images are crops already: detect nothing.")
-    ] = False,
+    cropped: CroppedOption = False,
     save: Annotated[
         Path | None, typer.Option("--out", help="Write the vectors to this .npy file.")
     ] = None,
@@ -35,11 +33,10 @@ def embed(
     """Turn items into vectors."""
     if save is not None and save.suffix != ".npy":
         raise UsageError(f"--out {save}: expected a name that ends in .npy")
-    lines = lines_of(items or [], file)
-    meant = kind_for(client, model, kind)
+    lines, inputs = inputs_of(client, model, kind, lines_of(items or [], file))
     batch = client.embed_batch(
         model,
-        inputs=[input_of(meant, line) for line in lines],
+        inputs=inputs,
         on_error="return",
         role=role,
         dimensions=dimensions,

@@ -1,8 +1,9 @@
 """Options that several commands have, and what their values mean."""
 
 import json
+import os.path
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,8 @@ from latentspace.cli.exits import UsageError
 from latentspace.enums import Modality
 from latentspace.inputs import ImageInput, Input, KeyInput, TextInput
 from latentspace.sync.client import Client
+
+PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class Kind(StrEnum):
@@ -35,7 +38,17 @@ FileOption = Annotated[
 ]
 KindOption = Annotated[
     Kind | None,
-    typer.Option("--as", help="What the arguments are; by default what the model takes."),
+    typer.Option("--as", help="What the arguments are; by default what they seem to be."),
+]
+TemplateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template",
+        help='A sentence with "{}", repeatable; or the name of a template set, as imagenet.',
+    ),
+]
+CroppedOption = Annotated[
+    bool, typer.Option("--cropped", help="Images are crops already: detect nothing.")
 ]
 LimitOption = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Answers for each query.")]
 
@@ -86,15 +99,53 @@ def lines_of(arguments: Iterable[str], file: Path | None) -> list[str]:
     return lines
 
 
-def kind_for(client: Client, model: str, chosen: Kind | None) -> Kind:
+def inputs_of(
+    client: Client, model: str, chosen: Kind | None, lines: Sequence[str]
+) -> tuple[list[str], list[Input]]:
+    """Names and inputs that lines of a command line stand for; a folder stands for its images.
+
+    Where nothing is chosen they are images if each is the path of one, else what the model takes.
+
+    Raises:
+        UsageError: a folder has no images.
+    """
+    kind = kind_for(client, model, chosen, lines)
+    names = list(image_files(lines)) if kind is Kind.IMAGE else list(lines)
+    return names, [input_of(kind, name) for name in names]
+
+
+def kind_for(client: Client, model: str, chosen: Kind | None, lines: Sequence[str] = ()) -> Kind:
     """What arguments of a model stand for, where the command line does not say."""
     if chosen is not None:
         return chosen
     modalities = client.model(model).modalities
+    if Modality.IMAGE in modalities and lines and all(map(_is_picture, lines)):
+        return Kind.IMAGE
     for kind, modality in ((Kind.KEY, Modality.KEY), (Kind.TEXT, Modality.TEXT)):
         if modality in modalities:
             return kind
     return Kind.IMAGE
+
+
+def image_files(lines: Iterable[str]) -> Iterator[str]:
+    """Paths of images; of a folder those of all images in it, at any depth, by name.
+
+    Raises:
+        UsageError: a folder has none.
+    """
+    for line in lines:
+        if not os.path.isdir(line):
+            yield line
+            continue
+        found = [str(path) for path in sorted(Path(line).rglob("*")) if _is_picture_file(str(path))]
+        if not found:
+            raise UsageError(f"{line} has no images: none of {', '.join(PICTURES)}")
+        yield from found
+
+
+def templates_of(option: list[str] | None) -> str | list[str] | None:
+    """What --template says: one may be a name of the server's."""
+    return option[0] if option and len(option) == 1 else option or None
 
 
 def input_of(kind: Kind, value: str) -> Input:
@@ -106,3 +157,11 @@ def input_of(kind: Kind, value: str) -> Input:
             return ImageInput(value)
         case _:
             return TextInput(value)
+
+
+def _is_picture(line: str) -> bool:
+    return os.path.isdir(line) or _is_picture_file(line)
+
+
+def _is_picture_file(line: str) -> bool:
+    return line.lower().endswith(PICTURES) and os.path.isfile(line)

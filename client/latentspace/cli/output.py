@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from rich.console import Console
@@ -15,15 +15,17 @@ Record = Mapping[str, Any]
 
 
 class Output:
-    """Standard output of a command.
+    """Output of a command.
 
     Args:
         as_json: JSON lines with the records' own keys, whole.
+        stream: where it goes; None is standard output.
     """
 
-    def __init__(self, as_json: bool = False) -> None:
+    def __init__(self, as_json: bool = False, stream: TextIO | None = None) -> None:
         self.as_json = as_json
-        self.is_terminal = sys.stdout.isatty()
+        self._stream = stream or sys.stdout
+        self.is_terminal = self._stream.isatty()
 
     def records(self, records: Iterable[Record], columns: Sequence[str]) -> None:
         """Many things alike, one a line; tables and pipes show `columns` of them."""
@@ -53,10 +55,11 @@ class Output:
         if self.as_json:
             self._json(record)
         else:
-            print(message)
+            print(message, file=self._stream)
 
     def _json(self, record: Record) -> None:
-        print(json.dumps(_plain(record), ensure_ascii=False, allow_nan=False))
+        text = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False)
+        print(text, file=self._stream)
 
     def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table = Table(show_header=any(columns), header_style="bold", box=None, pad_edge=False)
@@ -64,11 +67,12 @@ class Output:
             table.add_column(column.replace("_", " "), overflow="fold")
         for row in rows:
             table.add_row(*row)
-        Console(markup=False, highlight=False, emoji=False).print(table)
+        Console(file=self._stream, markup=False, highlight=False, emoji=False).print(table)
 
     def _lines(self, rows: Sequence[Sequence[str]]) -> None:
         for row in rows:
-            print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
+            cells = (cell.replace("\t", " ").replace("\n", " ") for cell in row)
+            print("\t".join(cells), file=self._stream)
 
 
 def _text(value: object) -> str:

@@ -1,27 +1,19 @@
 """latentspace search"""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 
 from latentspace.cli.command import command
-from latentspace.cli.exits import ExitCode, UsageError, complain
-from latentspace.cli.options import (
-    FileOption,
-    FilterOption,
-    KindOption,
-    LimitOption,
-    filter_of,
-    input_of,
-    kind_for,
-    lines_of,
-)
+from latentspace.cli.exits import UsageError
+from latentspace.cli.finding import Finder
+from latentspace.cli.hits import show_matches, show_plan
+from latentspace.cli.options import FileOption, FilterOption, KindOption, LimitOption, filter_of
 from latentspace.cli.output import Output
-from latentspace.inputs import ImageInput, Input, KeyInput, PointInput, TextInput, VectorInput
+from latentspace.cli.queries import Asked, asked_alike, asked_by_line, asked_once, composed
+from latentspace.enums import RecommendStrategy
 from latentspace.requests.options import SearchParams
 from latentspace.results.search import SearchResult
 from latentspace.sync.client import Client
@@ -40,108 +32,99 @@ def search(
     ] = None,
     file: FileOption = None,
     kind: KindOption = None,
+    plus: Annotated[
+        list[str] | None, typer.Option(help="A text or word to add to the query; repeatable.")
+    ] = None,
+    minus: Annotated[
+        list[str] | None, typer.Option(help="A text or word to take from it; repeatable.")
+    ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Recommend by a stored point; repeatable."),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="... but not like this one; repeatable.")
+    ] = None,
+    strategy: Annotated[
+        RecommendStrategy | None, typer.Option(help="How examples become scores.")
+    ] = None,
     k: LimitOption = 10,
+    offset: Annotated[int, typer.Option(min=0, help="Pass over so many at the front.")] = 0,
     filter: FilterOption = None,
     threshold: Annotated[
         float | None, typer.Option("--score-threshold", help="Only scores from here on.")
     ] = None,
+    group_by: Annotated[
+        str, typer.Option(metavar="FIELD", help="Best points of each value of a field.")
+    ] = "",
+    group_size: Annotated[int, typer.Option(min=1, help="Points of each group.")] = 1,
+    diversity: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Diverse points: 1 is relevance alone, 0 diversity alone."),
+    ] = None,
     ef: Annotated[int, typer.Option(min=0, help="HNSW effort.")] = 0,
     nprobe: Annotated[int, typer.Option(min=0, help="IVF lists visited.")] = 0,
     exact: Annotated[bool, typer.Option("--exact", help="Compare with every point.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell plan and times on standard error.")
+    ] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Draw images that are found into this .png file.")
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Folder of the images that --sheet draws.")] = Path(),
+    path_field: Annotated[
+        str, typer.Option(help="Payload field that holds an image's path; else its id does.")
+    ] = "path",
 ) -> None:
     """Find the nearest points of one query, or of every line of a file."""
+    if sheet is not None and sheet.suffix != ".png":
+        raise UsageError(f"--sheet {sheet}: expected a name that ends in .png")
+    if group_size > 1 and not group_by:
+        raise UsageError("--group-size goes with --group-by")
     tree = filter_of(filter)
-    single = _single(text, key, image, point, vector)
-    if len(single) > 1 or (single and file is not None):
-        raise UsageError("pass one of --text, --key, --image, --point, --vector, --file")
+    asked = asked_once(text, key, image, point, vector)
+    asked += asked_alike(like or [], unlike or [], strategy)
+    if len(asked) > 1 or (asked and file is not None):
+        raise UsageError("pass one of --text, --key, --image, --point, --vector, --like, --file")
     # one query is a batch of one too: errors and rows are then printed the same way
-    names, queries = _named(single) if single else _lines(client, collection, file, kind)
+    asked = asked or asked_by_line(client, collection, file, kind)
+    asked = composed(client, collection, kind, asked, plus or [], minus or [])
+    params: SearchParams = {"ef": ef, "nprobe": nprobe, "exact": exact}
     result = client.search_batch(
         collection,
-        queries=queries,
+        queries=[one.query for one in asked],
         k=k,
+        offset=offset,
         filter=tree,
         score_threshold=threshold,
-        params=_params(ef, nprobe, exact),
+        group_by=group_by,
+        group_size=group_size,
+        diversity=diversity,
+        params=params,
+        explain=explain,
         with_payload=True,
         on_error="return",
     )
-    show_matches(out, result, names)
+    if sheet is not None:
+        draw_sheet(sheet, asked, result, Finder(root, path_field))
+    if explain:
+        show_plan(out, result)
+    show_matches(out, result, [one.name for one in asked], bool(group_by))
+
+
+def draw_sheet(path: Path, asked: Sequence[Asked], result: SearchResult, finder: Finder) -> None:
+    """Writes a contact sheet.
+
+    Raises:
+        UsageError: Pillow is not installed.
+    """
+    try:  # an image library is for those who draw
+        from latentspace.cli.sheet import save_sheet
+    except ImportError as error:
+        raise UsageError("--sheet needs Pillow: pip install 'latentspace[cli]'") from error
+    save_sheet(path, asked, result, finder)
 
 
 def add_search(app: typer.Typer) -> None:
     """Adds the command."""
     command(app, "search")(search)
-
-
-def show_matches(out: Output, result: SearchResult, names: Sequence[str]) -> None:
-    """Prints the matches of each query; errors go to standard error and into the exit code."""
-    columns = ("id", "score", "payload")
-    out.records(_records(result, names), columns if len(names) == 1 else ("query", *columns))
-    for position, error in result.errors.items():
-        complain(str(error) if len(names) == 1 else f"query {position}: {error}")
-    if result.errors:
-        raise typer.Exit(ExitCode.REFUSED if len(result.errors) == len(names) else ExitCode.PARTIAL)
-
-
-def _records(result: SearchResult, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for name, matches in zip(names, result, strict=True):
-        for rank, match in enumerate(matches):
-            yield {
-                "query": name,
-                "rank": rank + 1,
-                "id": match.id,
-                "score": match.score,
-                "payload": match.payload,
-            }
-
-
-def _single(
-    text: str | None, key: str | None, image: Path | None, point: str | None, vector: str | None
-) -> list[tuple[str, Input]]:
-    found: list[tuple[str, Input]] = []
-    if text is not None:
-        found.append((text, TextInput(text)))
-    if key is not None:
-        found.append((key, KeyInput(key)))
-    if image is not None:
-        found.append((str(image), ImageInput(image)))
-    if point is not None:
-        found.append((point, PointInput(point)))
-    if vector is not None:
-        found.append(("vector", _vector(vector)))
-    return found
-
-
-def _named(single: list[tuple[str, Input]]) -> tuple[list[str], list[Input]]:
-    return [name for name, _ in single], [query for _, query in single]
-
-
-def _lines(
-    client: Client, collection: str, file: Path | None, chosen: Any
-) -> tuple[list[str], list[Input]]:
-    lines = lines_of([], file)
-    model = client.collection(collection).model
-    if chosen is None and not model:
-        raise UsageError(f"{collection} has no model: search it by --point or --vector")
-    meant = kind_for(client, model, chosen)
-    return lines, [input_of(meant, line) for line in lines]
-
-
-def _vector(option: str) -> VectorInput:
-    try:
-        values = (
-            np.load(option, allow_pickle=False) if option.endswith(".npy") else json.loads(option)
-        )
-        row = np.asarray(values, np.float32)
-    except ValueError as error:
-        raise UsageError(
-            f"--vector is neither a JSON list of numbers nor a .npy file: {error}"
-        ) from error
-    if row.ndim != 1:
-        raise UsageError(f"--vector: expected one vector, got the shape {row.shape}")
-    return VectorInput(row)
-
-
-def _params(ef: int, nprobe: int, exact: bool) -> SearchParams:
-    return {"ef": ef, "nprobe": nprobe, "exact": exact}

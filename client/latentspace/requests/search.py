@@ -152,8 +152,12 @@ def reply_limited(
     """Queries a part, so that the reply fits a message."""
     hit = _HIT_BYTES + _PAYLOAD_BYTES * frame.with_payload + _VECTOR_BYTES * frame.with_vectors
     # estimated, since what is stored is not known here; too small a part costs a round trip
-    hits = frame.k * max(1, frame.group_by.group_size)
-    return max(1, min(most, options.chunk_bytes // (hit * hits)))
+    return max(1, min(most, options.chunk_bytes // (hit * hits_wanted(frame))))
+
+
+def hits_wanted(frame: search_service_pb2.SearchRequest) -> int:
+    """Hits of each query, at most."""
+    return frame.k * max(1, frame.group_by.group_size)
 
 
 def query_count(request: search_service_pb2.SearchRequest) -> int:

@@ -1,8 +1,9 @@
 """Neighbours: one match, and the results of a batch in arrays."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,12 @@ from latentspace.status import item_errors
 from latentspace.v1 import search_service_pb2
 from latentspace.vectors import floats, unpack
 
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    import pyarrow as pa
+
+Group = str | int | bool | None
+
 # Sorts last and compares false with any threshold, whatever the metric; NaN would not sort.
 NO_SCORE = -np.inf
 
@@ -27,6 +34,7 @@ class Match:
     Args:
         payload: None where not asked for.
         vector: float32 (dim,); None where not asked for.
+        group: value of the field that points are grouped by; None where they are not.
     """
 
     id: str
@@ -34,15 +42,19 @@ class Match:
     payload: dict[str, Any] | None = None
     vector: NDArray[np.float32] | None = field(default=None, repr=False)
     modality: Modality | None = None
+    group: Group = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
     """Results of q queries as arrays; iterating gives a list of `Match` for each query.
 
+    Where points are grouped, k is k * group_size here: the points of a group stand together, the
+    group of the best point first.
+
     Args:
-        ids: object (q, k) of str, best first, padded with "".
-        scores: float32 (q, k), descending, padded with -inf.
+        ids: object (q, k) of str, best first (diverse ones as they were chosen), padded with "".
+        scores: float32 (q, k), in the order of `ids`, padded with -inf.
         counts: int64 (q,), hits of each query; 0 where it failed.
         vectors: float32 (q, k, dim), padded with NaN; None where not asked for.
         errors: positions of the queries that failed, and why.
@@ -60,9 +72,10 @@ class SearchResult:
     plans: tuple[SearchPlan, ...] = ()
     next_page_token: str = ""
     timing: Timing = NO_TIMING
-    # Payloads stay JSON until they are looked at: most batches never do.
+    # Payloads and groups stay JSON until they are looked at: most batches never do.
     _payloads: NDArray[np.object_] | None = None
     _modalities: NDArray[np.int64] | None = None
+    _groups: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -81,6 +94,47 @@ class SearchResult:
         """The payload of one match; None where payloads were not asked for."""
         return None if self._payloads is None else load_payload(self._payloads[query, rank])
 
+    def group(self, query: int, rank: int) -> Group:
+        """The group of one match; None where points are not grouped."""
+        if self._groups is None:
+            return None
+        value: Group = json.loads(self._groups[query, rank])
+        return value
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """All matches as columns, a row each, query after query.
+
+        Returns:
+            int64 "query" (from 0) and "rank" (from 1), object "id", float32 "score"; where there
+            are any, object "group", "modality" and "payload" (dicts), float32 "vector" (n, dim).
+        """
+        inside = np.arange(self.ids.shape[1]) < self.counts[:, None]
+        query, rank = np.nonzero(inside)
+        found = {"query": query, "rank": rank + 1, "id": self.ids[inside]}
+        found["score"] = self.scores[inside]
+        if self._groups is not None:
+            found["group"] = _objects([json.loads(one) for one in self._groups[inside]])
+        if self._modalities is not None:
+            kinds = [from_wire(Modality, one) for one in self._modalities[inside].tolist()]
+            found["modality"] = _objects([one.value if one else None for one in kinds])
+        if self._payloads is not None:
+            found["payload"] = _objects([load_payload(one) for one in self._payloads[inside]])
+        if self.vectors is not None:
+            found["vector"] = self.vectors[inside]
+        return found
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """`columns` as a data frame (see `latentspace.tables`)."""
+        from latentspace.tables import to_pandas
+
+        return to_pandas(self)
+
+    def to_arrow(self) -> "pa.Table":
+        """`columns` as an Arrow table, payloads as JSON text (see `latentspace.tables`)."""
+        from latentspace.tables import to_arrow
+
+        return to_arrow(self)
+
     def _match(self, query: int, rank: int) -> Match:
         kind = 0 if self._modalities is None else int(self._modalities[query, rank])
         return Match(
@@ -89,21 +143,28 @@ class SearchResult:
             payload=self.payload(query, rank),
             vector=None if self.vectors is None else self.vectors[query, rank],
             modality=from_wire(Modality, kind),
+            group=self.group(query, rank),
         )
 
 
 Reply = search_service_pb2.SearchResponse | search_service_pb2.AnalogyResponse
 
 
-def result_of(parts: Sequence[tuple[int, Reply]], k: int) -> SearchResult:
-    """The result of a batch from the replies to its parts, each with the queries it answers."""
+def result_of(parts: Sequence[tuple[int, Reply]], most: int) -> SearchResult:
+    """The result of a batch from the replies to its parts, each with the queries it answers.
+
+    Args:
+        most: matches that were asked for, of each query.
+    """
     replies = [reply for _, reply in parts]
     columns = [reply.results for reply in replies]
     counts = np.concatenate([np.array(c.counts, np.int64) for c in columns])
-    inside = np.arange(max(k, counts.max(initial=0))) < counts[:, None]
+    inside = np.arange(max(most, counts.max(initial=0))) < counts[:, None]
     ids = [one for c in columns for one in c.ids]
     payloads = [one for c in columns for one in c.payloads]
-    kinds = [one for c in columns for one in c.modalities]
+    # a part whose points are all of unknown kinds has none
+    kinds = [one for c in columns for one in (c.modalities or [0] * len(c.ids))]
+    groups = [one for c in columns for one in c.groups]
     rows = [unpack(c.vectors) for c in columns if c.vectors.count]
     searches = [r for r in replies if isinstance(r, search_service_pb2.SearchResponse)]
     return SearchResult(
@@ -117,7 +178,8 @@ def result_of(parts: Sequence[tuple[int, Reply]], k: int) -> SearchResult:
         next_page_token=searches[0].next_page_token if len(searches) == 1 else "",
         timing=Timing.from_messages(reply.timing for reply in replies),
         _payloads=_grid(_objects(payloads), inside, b"") if payloads else None,
-        _modalities=_grid(np.array(kinds, np.int64), inside, 0) if kinds else None,
+        _modalities=_grid(np.array(kinds, np.int64), inside, 0) if any(kinds) else None,
+        _groups=_grid(_objects(groups), inside, "null") if groups else None,
     )
 
 
@@ -128,7 +190,8 @@ def matches_of(results: search_service_pb2.SearchResults) -> list[Match]:
     payloads = list(map(load_payload, results.payloads)) or absent
     kinds = [from_wire(Modality, number) for number in results.modalities] or absent
     vectors = list(unpack(results.vectors)) if results.vectors.count else absent
-    return list(map(Match, results.ids, scores, payloads, vectors, kinds))
+    groups = list(map(json.loads, results.groups)) or absent
+    return list(map(Match, results.ids, scores, payloads, vectors, kinds, groups))
 
 
 def _grid(flat: NDArray[Any], inside: NDArray[np.bool_], fill: object) -> NDArray[Any]:

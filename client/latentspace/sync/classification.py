@@ -95,6 +95,9 @@ class ClassificationCalls(Calls):
     ) -> LabelSet:
         """Encodes and stores a label set; the arguments are those of `classify`.
 
+        Many labels times many templates take minutes: the longest wait is that of "labels", 900 s
+        by default.
+
         Raises:
             AlreadyExistsError: the name is taken.
         """
@@ -102,7 +105,7 @@ class ClassificationCalls(Calls):
             name=name, model=model, spec=label_spec(labels, templates)
         )
         reply = self._rpc.unary(
-            self._stubs.classification.CreateLabelSet, request, CallKind.CREATE, timeout_s
+            self._stubs.classification.CreateLabelSet, request, CallKind.LABELS, timeout_s
         )
         return LabelSet.from_message(reply.label_set)
 

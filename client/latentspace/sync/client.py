@@ -9,19 +9,15 @@ import grpc
 
 from latentspace.calls import DEFAULT_TARGET, MIB, ClientOptions, RetryPolicy, merged_timeouts
 from latentspace.sync.classification import ClassificationCalls
-from latentspace.sync.collections import CollectionCalls
-from latentspace.sync.embedding import EmbeddingCalls
+from latentspace.sync.identification import IdentificationCalls
 from latentspace.sync.maintenance import MaintenanceCalls
-from latentspace.sync.models import ModelCalls
 from latentspace.sync.training import TrainingCalls
 from latentspace.sync.transport import Transport
 from latentspace.sync.words import WordCalls
 
 
 class Client(
-    ModelCalls,
-    EmbeddingCalls,
-    CollectionCalls,
+    IdentificationCalls,
     MaintenanceCalls,
     WordCalls,
     ClassificationCalls,
@@ -35,8 +31,8 @@ class Client(
     Args:
         target: "host:port".
         timeout_s: seconds a request may take, retries included, for calls of every kind.
-        timeouts_s: the same by kind ("read", "embed", "search", "write", "create", "load",
-            "watch"), over `timeout_s`; math.inf is no limit.
+        timeouts_s: the same by kind ("read", "embed", "search", "write", "create", "labels",
+            "load", "watch"), over `timeout_s`; math.inf is no limit.
         retry: what is tried again, and when.
         max_message_bytes: limit of one message, both ways; the server has its own.
         wait_for_ready: wait for the server (until the deadline) instead of failing at once.

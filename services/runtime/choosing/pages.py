@@ -4,6 +4,7 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import takewhile
 
 import numpy as np
 
@@ -99,9 +100,14 @@ def next_mark(hits: Hits, k: int, offset: int, before: Mark | None) -> Mark | No
     if len(hits.scores) < k:
         return None
     last = float(hits.scores[-1])
-    near = np.flatnonzero(hits.scores <= last + 2 * TOLERANCE * max(1.0, abs(last)))
-    ties = {hash_of(hits.points.ids[place]) for place in near.tolist()}
-    if before is not None and before.score <= last + 2 * TOLERANCE * max(1.0, abs(last)):
+    bound = last + 2 * TOLERANCE * max(1.0, abs(last))
+    # from the end: few are so near to the last
+    near = takewhile(
+        lambda pair: pair[0] <= bound,
+        zip(hits.scores[::-1], reversed(hits.points.ids), strict=True),
+    )
+    ties = {hash_of(point_id) for _, point_id in near}
+    if before is not None and before.score <= bound:
         ties |= before.ties
     seen = offset if before is None else before.seen
     return Mark(seen + k, last, frozenset(ties))
