@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from embedders import Encoder, load
-from latentspace import Client, image, text
+from latentspace import Client, image, point, text
 from latentspace.errors import InvalidArgumentError
 from services.app.local import LocalServer
 from tests.embedders.clip_models import embed, pictures, png, save_tiny
@@ -93,9 +93,19 @@ def test_a_bad_image_fails_alone_with_its_reason(client: Client, encoder: Encode
 
 def test_search_across_texts_and_images(client: Client, encoder: Encoder) -> None:
     images, texts = pictures(4), ["a cat", "a dog", "the sea"]
-    client.create_collection("both", model="clip", recipe="exact")
-    client.upsert("both", ids=[f"image{i}" for i in range(4)], images=[png(p) for p in images])
-    client.upsert("both", ids=[f"text{i}" for i in range(3)], texts=texts)
+    client.create_collection("both", model="clip", recipe="exact", fields={"n": "int"})
+    client.upsert(
+        "both",
+        ids=[f"image{i}" for i in range(4)],
+        images=[png(p) for p in images],
+        payloads=[{"n": i} for i in range(4)],
+    )
+    client.upsert(
+        "both",
+        ids=[f"text{i}" for i in range(3)],
+        texts=texts,
+        payloads=[{"n": i} for i in range(3)],
+    )
     ids = [*(f"image{i}" for i in range(4)), *(f"text{i}" for i in range(3))]
     stored = np.concatenate([embed(encoder, images), embed(encoder, texts)])
     one, two = embed(encoder, ["a red car"])[0], stored[2]
@@ -106,6 +116,11 @@ def test_search_across_texts_and_images(client: Client, encoder: Encoder) -> Non
 
     found = client.search("both", text="a red car", k=7)
     assert [match.id for match in found] == expected(one)
+    assert [match.modality for match in found] == [match.id.rstrip("0123456789") for match in found]
+    found = client.search("both", text="a red car", filter={"modality": "image", "n": {"gte": 1}})
+    assert [match.id for match in found] == [
+        point_id for point_id in expected(one) if point_id in ("image1", "image2", "image3")
+    ]
     found = client.search("both", image=png(images[2]), k=7)
     assert [match.id for match in found] == expected(two)
     assert found[0].score == pytest.approx(1, abs=1e-5)
@@ -113,6 +128,33 @@ def test_search_across_texts_and_images(client: Client, encoder: Encoder) -> Non
         "both", query=[(1.0, image(png(images[2]))), (0.5, text("a red car"))], k=7
     )
     assert [match.id for match in found] == expected(two + 0.5 * one)
+
+
+@pytest.mark.parametrize("method", ["3CosAdd", "3CosMul", "PairDirection"])
+def test_analogies_across_texts_and_images(client: Client, encoder: Encoder, method: str) -> None:
+    """This is to that as another image is to what: the same mechanism as for words."""
+    images, texts = pictures(4), ["a cat", "a dog", "the sea", "a red car"]
+    name = f"pairs-{method}"
+    client.create_collection(name, model="clip", recipe="exact")
+    client.upsert(name, ids=[f"image{i}" for i in range(4)], images=[png(p) for p in images])
+    client.upsert(name, ids=texts, texts=texts)
+    stored = np.concatenate([embed(encoder, images), embed(encoder, texts)]).astype(np.float64)
+    ids = [*(f"image{i}" for i in range(4)), *texts]
+    b, c, a = stored[1], embed(encoder, ["winter"])[0], embed(encoder, ["summer"])[0]
+    if method == "3CosAdd":
+        scores = stored @ (b + c - a) / np.linalg.norm(b + c - a)
+    elif method == "3CosMul":
+        shifted = [(1 + stored @ row) / 2 for row in (b, c, a)]
+        scores = shifted[0] * shifted[1] / (shifted[2] + 1e-6)
+    else:
+        moved = stored - c
+        scores = moved @ (b - a) / np.linalg.norm(moved, axis=1) / np.linalg.norm(b - a)
+    found = client.analogy(
+        name, [point("image1"), text("winter")], [text("summer")], k=8, method=method
+    )
+    order = [i for i in np.argsort(-scores, kind="stable") if ids[i] != "image1"]
+    assert [match.id for match in found] == [ids[i] for i in order]
+    np.testing.assert_allclose([match.score for match in found], scores[order], atol=1e-5)
 
 
 def test_points_of_another_space_are_refused(client: Client) -> None:
