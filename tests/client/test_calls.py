@@ -44,6 +44,7 @@ def test_what_may_not_be_tried_again() -> None:
         (CallKind.READ, NotFoundError("no")),
         (CallKind.READ, OverloadedError("full, and no word of when to come back")),
         (CallKind.CREATE, UnavailableError("perhaps it was made")),
+        (CallKind.LABELS, UnavailableError("perhaps it was made")),
     ):
         with pytest.raises(type(error)):
             attempts(kind)[0].pause_s(error)

@@ -1,10 +1,21 @@
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
-from latentspace import Client, InvalidArgumentError, NotFoundError, PartialError, vector
-from tests.client.fake.classification import SCALE
+from latentspace import (
+    Client,
+    InvalidArgumentError,
+    NotFoundError,
+    PartialError,
+    RetryPolicy,
+    UnavailableError,
+    vector,
+)
+from latentspace.v1 import classification_service_pb2_grpc
+from tests.client.fake.classification import SCALE, FakeClassification
+from tests.client.fake.server import serving
 from tests.client.fake.world import World, vector_of
 
 LABELS = ["cat", "dog", "horse"]
@@ -60,6 +71,30 @@ def test_label_sets(client: Client) -> None:
     client.delete_label_set("pets")
     with pytest.raises(NotFoundError):
         client.classify("sentences", texts=["a"], label_set="pets")
+
+
+class GoingDown(FakeClassification):
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.waits: list[float] = []
+
+    async def CreateLabelSet(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.waits.append(context.time_remaining())
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "perhaps it was made")
+
+
+def test_a_label_set_is_waited_for_and_made_once(make: type[Client], world: World) -> None:
+    server = GoingDown(world)
+    add = classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server
+    quick = RetryPolicy(max_attempts=4, first_pause_s=0.01)
+    with serving(lambda s: add(server, s)) as address, make(address, retry=quick) as client:
+        for timeout_s in (None, 5.0):
+            with pytest.raises(UnavailableError):
+                client.create_label_set("pets", model="m", labels=LABELS, timeout_s=timeout_s)
+    assert len(server.waits) == 2
+    # gRPC rounds a deadline up a little
+    assert 60 < server.waits[0] < 901
+    assert server.waits[1] < 60
 
 
 def test_failed_items_keep_their_places(client: Client) -> None:

@@ -334,13 +334,6 @@ def test_help_documents_exit_codes_and_lists_all_commands(process: Run) -> None:
     assert process("--version").stdout.strip() == "0.1.0"
 
 
-def test_without_the_extra() -> None:
-    code = "import sys; sys.modules['typer'] = None; from latentspace.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.strip().endswith("pip install 'latentspace[cli]'")
-
-
 PLUGIN = '''
 import sys, typer
 print("imported", file=sys.stderr)

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DESIGNED = """models model load_model unload_model embed analogy analogy_batch create_collection
     upsert search search_batch classify create_label_set compare get update_payload delete count
     scroll optimize measure_recall snapshot restore set_alias train operations evaluate
-    most_similar doesnt_match rank similarity collections collection delete_collection"""
+    most_similar doesnt_match rank similarity collections collection delete_collection
+    search_pages identify"""
 
 
 def public(kind: type) -> dict[str, object]:
@@ -78,8 +79,26 @@ def test_the_synchronous_client_is_generated_from_the_other() -> None:
 def test_import_is_light() -> None:
     code = "import sys, latentspace; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"typer", "rich", "torch", "faiss", "pandas", "PIL", "gensim", "services", "embedders"}
+    heavy = {
+        "typer",
+        "rich",
+        "torch",
+        "faiss",
+        "pandas",
+        "pyarrow",
+        "PIL",
+        "gensim",
+        "services",
+        "embedders",
+    }
     assert not heavy & set(done.stdout.split())
+
+
+def test_the_command_line_names_its_extra() -> None:
+    code = "import sys; sys.modules['typer'] = None; from latentspace.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("pip install 'latentspace[cli]'")
 
 
 def test_members_of_enums_are_those_of_the_wire() -> None:
