@@ -76,7 +76,10 @@ class LatentspaceError(Exception):
 
     def __str__(self) -> str:
         fields = [f"{v.field}: {v.description}" for v in self.field_violations]
-        return "; ".join([self.message, *(f for f in fields if f not in self.message)])
+        # most servers say the same in both places
+        said = any(v.description == self.message for v in self.field_violations)
+        first = [] if said else [self.message]
+        return "; ".join([*first, *(f for f in fields if f not in self.message)]) or self.message
 
 
 class RequestError(LatentspaceError):
