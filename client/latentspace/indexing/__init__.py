@@ -1,0 +1,1 @@
+"""Indexing jobs: whole sources into collections, stopped and resumed at will."""

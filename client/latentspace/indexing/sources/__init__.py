@@ -1,0 +1,1 @@
+"""What can be indexed: folders, tables, archives, texts, graphs."""
