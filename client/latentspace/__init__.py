@@ -63,6 +63,7 @@ from latentspace.inputs import (
     text,
     vector,
 )
+from latentspace.requests.importing import NewPoint
 from latentspace.requests.options import EmbedOptions, IndexParams, SearchParams
 from latentspace.requests.queries import Recommend
 from latentspace.requests.search import SearchOptions
@@ -121,6 +122,7 @@ __all__ = [
     "Model",
     "ModelLimits",
     "ModelState",
+    "NewPoint",
     "NotFoundError",
     "Operation",
     "OperationState",

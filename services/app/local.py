@@ -24,12 +24,13 @@ STOP_TIMEOUT_S = 40.0
 
 
 class LocalServer:
-    """`latentspace serve` as a child process on a free port of the loopback.
+    """`latentspace serve` as a child process, on a free port of the loopback.
 
     Args:
         data_dir: where collections live.
         settings: settings as in a configuration file; None is the embedded default.
         start_timeout_s: how long loading may take.
+        listen: HOST:PORT; port 0 takes a free one.
 
     Raises:
         RuntimeError: the server did not come up; with what it printed.
@@ -40,8 +41,9 @@ class LocalServer:
         data_dir: Path,
         settings: Mapping[str, Any] | None = None,
         start_timeout_s: float = START_TIMEOUT_S,
+        listen: str = "127.0.0.1:0",
     ) -> None:
-        self.data_dir = data_dir
+        self.data_dir, self._listen = data_dir, listen
         self.log: list[str] = []
         self.address = ""
         self._serving = threading.Event()
@@ -81,7 +83,7 @@ class LocalServer:
             [
                 str(Path(sys.executable).with_name("latentspace")),
                 "serve",
-                "--listen=127.0.0.1:0",
+                f"--listen={self._listen}",
                 f"--data-dir={data_dir}",
                 f"--config={self._config}",
             ],

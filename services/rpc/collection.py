@@ -2,9 +2,11 @@
 
 # ruff: noqa: N802 - methods have the names of the calls
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from index.base import Collection
 from index.errors import PointNotFoundError
 from index.filter import Filter
 from latentspace.v1 import collection_service_pb2 as pb
@@ -13,17 +15,14 @@ from services.rpc.embedding import write_timing
 from services.rpc.filters import read_filter
 from services.rpc.inputs import check_vector_name, read_items, read_options
 from services.rpc.maintenance import MaintenanceCalls
-from services.rpc.shapes import (
-    read_spec,
-    write_collection,
-    write_points,
-)
+from services.rpc.pipelining import BATCHES_AT_WORK, pipelined
+from services.rpc.shapes import read_spec, write_collection, write_points
 from services.rpc.status import item_errors
 from services.rpc.vectors import unpack
 from services.runtime.collections import Collections
 from services.runtime.errors import RequestError
 from services.runtime.operations import Operations
-from services.runtime.points import PointWrites, WriteOutcome, upsert
+from services.runtime.points import Made, PointWrites, make_points, store_points, upsert
 from services.runtime.pools import run_in
 from services.runtime.snapshots import Snapshots
 
@@ -79,7 +78,8 @@ class CollectionServicer(MaintenanceCalls):
     ) -> pb.UpsertPointsResponse:
         """Writes points."""
         started = time.perf_counter_ns()
-        outcome = await self._upsert(request.collection, request.points, deadline_of(context))
+        collection, writes = self._writes(request.collection, request.points)
+        outcome = await upsert(self._collections, collection, writes, deadline_of(context))
         return pb.UpsertPointsResponse(
             written=outcome.written,
             version=outcome.version,
@@ -90,17 +90,30 @@ class CollectionServicer(MaintenanceCalls):
     async def ImportPoints(
         self, requests: AsyncIterator[pb.ImportPointsRequest], context: Context
     ) -> AsyncIterator[pb.ImportPointsResponse]:
-        """Writes batch after batch; the next is read when the last is on disk."""
-        name = ""
-        async for request in requests:
-            name = request.collection or name
-            outcome = await self._upsert(name, request.points, deadline_of(context))
-            yield pb.ImportPointsResponse(
-                batch_id=request.batch_id,
-                written=outcome.written,
-                version=outcome.version,
-                errors=item_errors(outcome.errors, "points"),
-            )
+        """Writes batch after batch, in order; the next are embedded while one is written.
+
+        It is bulk work: where the model is overloaded it waits, and holds its sender back.
+        """
+        deadline = deadline_of(context)
+        latest = ""
+
+        async def make(request: pb.ImportPointsRequest) -> tuple[int, Collection, Made]:
+            nonlocal latest
+            latest = request.collection or latest
+            collection, writes = self._writes(latest, request.points)
+            made = await make_points(self._collections, collection, writes, deadline, patient=True)
+            return request.batch_id, collection, made
+
+        batches = pipelined(requests, make, BATCHES_AT_WORK)
+        async with contextlib.aclosing(batches):
+            async for batch_id, collection, made in batches:
+                outcome = await store_points(self._collections, collection, made)
+                yield pb.ImportPointsResponse(
+                    batch_id=batch_id,
+                    written=outcome.written,
+                    version=outcome.version,
+                    errors=item_errors(outcome.errors, "points"),
+                )
 
     async def GetPoints(
         self, request: pb.GetPointsRequest, context: Context
@@ -115,7 +128,8 @@ class CollectionServicer(MaintenanceCalls):
             with_vectors=request.with_vectors,
             with_payload=not request.without_payload,
         )
-        errors: Mapping[int, Exception] = {i: PointNotFoundError(request.ids[i]) for i in missing}
+        told = [] if request.ignore_missing else missing
+        errors: Mapping[int, Exception] = {i: PointNotFoundError(request.ids[i]) for i in told}
         return pb.GetPointsResponse(
             points=write_points(points, collection.spec.space_id),
             errors=item_errors(errors, "ids"),
@@ -189,9 +203,7 @@ class CollectionServicer(MaintenanceCalls):
         await self._collections.delete_alias(request.alias)
         return pb.DeleteAliasResponse()
 
-    async def _upsert(
-        self, name: str, points: pb.PointWrites, deadline: float | None
-    ) -> WriteOutcome:
+    def _writes(self, name: str, points: pb.PointWrites) -> tuple[Collection, PointWrites]:
         collection = self._collections.get(name)
         if len(points.ids) > self._max_points:
             raise RequestError(
@@ -199,7 +211,7 @@ class CollectionServicer(MaintenanceCalls):
                 f"{len(points.ids)} points in one call; at most {self._max_points},"
                 " send the rest in further calls",
             )
-        return await upsert(self._collections, collection, read_writes(points), deadline)
+        return collection, read_writes(points)
 
     def _selected(
         self, request: pb.DeletePointsRequest | pb.UpdatePayloadRequest

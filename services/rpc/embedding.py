@@ -9,7 +9,7 @@ from latentspace.v1 import embedding_service_pb2 as pb
 from latentspace.v1 import types_pb2 as types
 from services.rpc.calls import Context, deadline_of
 from services.rpc.inputs import COMPUTE_DTYPES, MODALITIES, read_items, read_options
-from services.rpc.pipelining import pipelined
+from services.rpc.pipelining import BATCHES_AT_WORK, pipelined
 from services.rpc.status import item_errors
 from services.rpc.vectors import pack
 from services.runtime.embedder import Embedder
@@ -23,8 +23,6 @@ STATES = {
     ModelState.FAILED: pb.MODEL_STATE_FAILED,
     ModelState.UNLOADED: pb.MODEL_STATE_UNLOADED,
 }
-# Of one stream: the next batches are prepared while the model works on the first.
-BATCHES_AT_WORK = 3
 DTYPE_NUMBERS = {dtype: number for number, dtype in COMPUTE_DTYPES.items() if dtype}
 
 

@@ -5,6 +5,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
+# Of one stream: the next batches are prepared while a model works on the first.
+BATCHES_AT_WORK = 3
+
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 

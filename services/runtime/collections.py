@@ -142,8 +142,13 @@ class Collections:
         items: Sequence[Item],
         options: EncodeOptions,
         deadline: float | None,
+        *,
+        patient: bool = False,
     ) -> EmbedResult:
         """Raw items in the space of a collection, through its model.
+
+        Args:
+            patient: bulk work, which waits where the model is overloaded.
 
         Raises:
             RequestError: the collection has no model.
@@ -161,7 +166,8 @@ class Collections:
         space = encoder.info.space(options.dimensions)
         if space != collection.spec.space_id:
             raise SpaceMismatchError(field, space, collection.spec.space_id)
-        return await self.embedder.embed(model, items, options, deadline)
+        embed = self.embedder.embed_patiently if patient else self.embedder.embed
+        return await embed(model, items, options, deadline)
 
     def _complete(self, spec: CollectionSpec) -> CollectionSpec:
         """The spec with what its model says."""

@@ -37,6 +37,21 @@ class WriteOutcome:
     embedded: EmbedResult | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Points ready to be written.
+
+    Args:
+        places: position in the batch of each of `points`.
+        errors: what could not be made a point, by position in the batch.
+    """
+
+    points: Points
+    places: Sequence[int]
+    errors: dict[int, Exception] = field(default_factory=dict)
+    embedded: EmbedResult | None = None
+
+
 async def upsert(
     collections: Collections,
     collection: Collection,
@@ -48,38 +63,61 @@ async def upsert(
     Raises:
         RequestError, SpaceMismatchError, ReadOnlyError, StorageError
     """
-    check_columns(writes)
-    if writes.vectors is not None:
-        check_rows("points.vectors", collection, writes.vectors)
-        modalities = ["vector"] * len(writes.ids)
-        points = Points(writes.ids, writes.vectors.rows, writes.payloads or None, modalities)
-        result = await run_in(collections.pools.write, collection.upsert, points)
-        return WriteOutcome(result.written, result.version, result.rejected)
-    return await _upsert_items(collections, collection, writes, deadline)
+    made = await make_points(collections, collection, writes, deadline)
+    return await store_points(collections, collection, made)
 
 
-async def _upsert_items(
+async def make_points(
     collections: Collections,
     collection: Collection,
     writes: PointWrites,
-    deadline: float | None,
-) -> WriteOutcome:
+    deadline: float | None = None,
+    *,
+    patient: bool = False,
+) -> Made:
+    """Points of a batch: raw inputs embedded, vectors checked.
+
+    Args:
+        patient: bulk work, which waits where the model is overloaded.
+
+    Raises:
+        RequestError, SpaceMismatchError, OverloadedError
+    """
+    check_columns(writes)
+    payloads = writes.payloads or None
+    if writes.vectors is not None:
+        check_rows("points.vectors", collection, writes.vectors)
+        modalities = ["vector"] * len(writes.ids)
+        points = Points(writes.ids, writes.vectors.rows, payloads, modalities)
+        return Made(points, range(len(writes.ids)))
     embedded = await collections.embed(
-        collection, "points.inputs", writes.items, writes.options, deadline
+        collection, "points.inputs", writes.items, writes.options, deadline, patient=patient
     )
     errors = dict(embedded.errors)
     rows, places = one_row_each(embedded, len(writes.items), errors)
     points = Points(
         [writes.ids[i] for i in places],
         embedded.rows[rows],
-        [writes.payloads[i] for i in places] if writes.payloads else None,
+        [payloads[i] for i in places] if payloads else None,
         [writes.items[i].modality for i in places],
     )
-    if not places:
-        return WriteOutcome(0, collection.info.version, errors, embedded)
-    result = await run_in(collections.pools.write, collection.upsert, points)
-    errors.update({places[i]: error for i, error in result.rejected.items()})
-    return WriteOutcome(result.written, result.version, errors, embedded)
+    return Made(points, places, errors, embedded)
+
+
+async def store_points(
+    collections: Collections, collection: Collection, made: Made
+) -> WriteOutcome:
+    """Writes what was made; on disk when it returns.
+
+    Raises:
+        ReadOnlyError, StorageError, OverloadedError
+    """
+    errors = dict(made.errors)
+    if not made.places:
+        return WriteOutcome(0, collection.version, errors, made.embedded)
+    result = await run_in(collections.pools.write, collection.upsert, made.points)
+    errors.update({made.places[i]: error for i, error in result.rejected.items()})
+    return WriteOutcome(result.written, result.version, errors, made.embedded)
 
 
 def one_row_each(

@@ -1,22 +1,33 @@
 """The client."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import grpc
 
+from latentspace.aio.base import AsyncCalls
 from latentspace.aio.classification import AsyncClassificationCalls
 from latentspace.aio.identification import AsyncIdentificationCalls
+from latentspace.aio.importing import AsyncImportCalls
 from latentspace.aio.maintenance import AsyncMaintenanceCalls
 from latentspace.aio.training import AsyncTrainingCalls
 from latentspace.aio.transport import AsyncTransport
 from latentspace.aio.words import AsyncWordCalls
-from latentspace.calls import DEFAULT_TARGET, MIB, ClientOptions, RetryPolicy, merged_timeouts
+from latentspace.calls import (
+    DEFAULT_TARGET,
+    MIB,
+    CallKind,
+    ClientOptions,
+    RetryPolicy,
+    merged_timeouts,
+)
 
 
 class AsyncClient(
     AsyncIdentificationCalls,
+    AsyncImportCalls,
     AsyncMaintenanceCalls,
     AsyncWordCalls,
     AsyncClassificationCalls,
@@ -64,6 +75,17 @@ class AsyncClient(
             credentials=credentials,
         )
         super().__init__(AsyncTransport(target, options))
+
+    def with_patience(self, retry: RetryPolicy, timeouts_s: Mapping[CallKind, float]) -> Self:
+        """Another client of the same server, alike but for retries and some kinds' deadlines.
+
+        It has a connection of its own, and is to be closed.
+        """
+        known = self._rpc.options
+        options = replace(known, retry=retry, timeouts_s={**known.timeouts_s, **timeouts_s})
+        made = type(self).__new__(type(self))
+        AsyncCalls.__init__(made, AsyncTransport(self.target, options))
+        return made
 
     @property
     def target(self) -> str:

@@ -106,7 +106,7 @@ class AsyncPointCalls(AsyncCalls):
         names = strings(ids, "ids")
         parts = await self._rpc.unary_parts(
             self._stubs.collections.GetPoints,
-            get_requests(collection, names, with_vectors, with_payload),
+            get_requests(collection, names, with_vectors, with_payload, on_error == "return"),
             CallKind.READ,
             timeout_s,
             lambda request: len(request.ids),

@@ -13,7 +13,9 @@ from latentspace.cli.compare import add_compare
 from latentspace.cli.embed import add_embed
 from latentspace.cli.evaluate import add_evaluate
 from latentspace.cli.exits import EPILOG
+from latentspace.cli.export import add_export
 from latentspace.cli.identify import add_identify
+from latentspace.cli.index import add_index
 from latentspace.cli.labels import add_labels
 from latentspace.cli.models import add_models
 from latentspace.cli.operations import add_operations
@@ -53,6 +55,8 @@ for add in (
     add_models,
     add_collections,
     add_embed,
+    add_index,
+    add_export,
     add_search,
     add_analogy,
     add_classify,

@@ -49,7 +49,7 @@ def create_collection(
     if bool(model) == bool(dim):
         raise UsageError("pass --model (raw items are embedded with it) or --dim (own vectors)")
     made = client.create_collection(
-        name, model=model, dim=dim, metric=metric, recipe=recipe, fields=_fields(field or [])
+        name, model=model, dim=dim, metric=metric, recipe=recipe, fields=fields_of(field or [])
     )
     out.say(f"created {made.name}: {made.dim} numbers, {made.metric}, {made.recipe}", asdict(made))
 
@@ -127,7 +127,12 @@ def point_record(point: Point, with_vectors: bool) -> dict[str, Any]:
     return {**record, "vector": point.vector} if with_vectors else record
 
 
-def _fields(declared: list[str]) -> dict[str, str]:
+def fields_of(declared: list[str]) -> dict[str, str]:
+    """Declared fields, as NAME=TYPE.
+
+    Raises:
+        UsageError
+    """
     fields = {}
     for one in declared:
         name, sign, kind = one.rpartition("=")

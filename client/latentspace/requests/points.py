@@ -129,7 +129,11 @@ def _write_parts(
 
 
 def get_requests(
-    collection: str, ids: Sequence[str], with_vectors: bool, with_payload: bool
+    collection: str,
+    ids: Sequence[str],
+    with_vectors: bool,
+    with_payload: bool,
+    ignore_missing: bool,
 ) -> Iterator[collection_service_pb2.GetPointsRequest]:
     """The parts of a list of ids."""
     step = GET_ITEMS_WITH_VECTORS if with_vectors else GET_ITEMS
@@ -139,6 +143,7 @@ def get_requests(
             ids=part,
             with_vectors=with_vectors,
             without_payload=not with_payload,
+            ignore_missing=ignore_missing,
         )
 
 

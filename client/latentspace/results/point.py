@@ -1,8 +1,8 @@
 """Points, and what became of writes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from latentspace.enums import Modality, from_wire
 from latentspace.errors import LatentspaceError
 from latentspace.payloads import load_payload
 from latentspace.results.timing import NO_TIMING, Timing
+from latentspace.status import item_errors
 from latentspace.v1 import collection_service_pb2
 from latentspace.vectors import unpack
 
@@ -53,6 +54,31 @@ class UpsertResult:
     version: int
     errors: Mapping[int, LatentspaceError] = field(default_factory=dict)
     timing: Timing = NO_TIMING
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertedBatch:
+    """What became of a batch of a stream.
+
+    Args:
+        ids: of the batch, in order.
+        written: points that are on disk now.
+        errors: positions of the points that were refused, and why.
+    """
+
+    ids: tuple[str, ...]
+    written: int
+    version: int
+    errors: Mapping[int, LatentspaceError] = field(default_factory=dict)
+
+    @classmethod
+    def from_message(
+        cls, ids: Iterable[str], message: collection_service_pb2.ImportPointsResponse
+    ) -> Self:
+        """From the wire."""
+        names = tuple(ids)
+        errors = item_errors([(len(names), message)])
+        return cls(names, message.written, message.version, errors)
 
 
 def points_of(batch: collection_service_pb2.PointBatch) -> list[Point]:

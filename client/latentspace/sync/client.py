@@ -2,14 +2,24 @@
 # Generated from aio/client.py by scripts/generate_sync_client.py; edit that.
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import grpc
 
-from latentspace.calls import DEFAULT_TARGET, MIB, ClientOptions, RetryPolicy, merged_timeouts
+from latentspace.calls import (
+    DEFAULT_TARGET,
+    MIB,
+    CallKind,
+    ClientOptions,
+    RetryPolicy,
+    merged_timeouts,
+)
+from latentspace.sync.base import Calls
 from latentspace.sync.classification import ClassificationCalls
 from latentspace.sync.identification import IdentificationCalls
+from latentspace.sync.importing import ImportCalls
 from latentspace.sync.maintenance import MaintenanceCalls
 from latentspace.sync.training import TrainingCalls
 from latentspace.sync.transport import Transport
@@ -18,6 +28,7 @@ from latentspace.sync.words import WordCalls
 
 class Client(
     IdentificationCalls,
+    ImportCalls,
     MaintenanceCalls,
     WordCalls,
     ClassificationCalls,
@@ -65,6 +76,17 @@ class Client(
             credentials=credentials,
         )
         super().__init__(Transport(target, options))
+
+    def with_patience(self, retry: RetryPolicy, timeouts_s: Mapping[CallKind, float]) -> Self:
+        """Another client of the same server, alike but for retries and some kinds' deadlines.
+
+        It has a connection of its own, and is to be closed.
+        """
+        known = self._rpc.options
+        options = replace(known, retry=retry, timeouts_s={**known.timeouts_s, **timeouts_s})
+        made = type(self).__new__(type(self))
+        Calls.__init__(made, Transport(self.target, options))
+        return made
 
     @property
     def target(self) -> str:

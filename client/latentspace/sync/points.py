@@ -107,7 +107,7 @@ class PointCalls(Calls):
         names = strings(ids, "ids")
         parts = self._rpc.unary_parts(
             self._stubs.collections.GetPoints,
-            get_requests(collection, names, with_vectors, with_payload),
+            get_requests(collection, names, with_vectors, with_payload, on_error == "return"),
             CallKind.READ,
             timeout_s,
             lambda request: len(request.ids),

@@ -851,12 +851,15 @@ class GetPointsRequest(_message.Message):
     IDS_FIELD_NUMBER: _builtins.int
     WITH_VECTORS_FIELD_NUMBER: _builtins.int
     WITHOUT_PAYLOAD_FIELD_NUMBER: _builtins.int
+    IGNORE_MISSING_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name or alias."""
     with_vectors: _builtins.bool
     """Return vectors."""
     without_payload: _builtins.bool
     """Leave payloads out."""
+    ignore_missing: _builtins.bool
+    """Leave out ids that are unknown, instead of listing them in `errors`."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids, at least one."""
@@ -868,10 +871,11 @@ class GetPointsRequest(_message.Message):
         ids: _abc.Iterable[_builtins.str] | None = ...,
         with_vectors: _builtins.bool = ...,
         without_payload: _builtins.bool = ...,
+        ignore_missing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "ids", b"ids", "with_vectors", b"with_vectors", "without_payload", b"without_payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "ids", b"ids", "ignore_missing", b"ignore_missing", "with_vectors", b"with_vectors", "without_payload", b"without_payload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -891,7 +895,7 @@ class GetPointsResponse(_message.Message):
 
     @_builtins.property
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.ItemError]:
-        """Those not found."""
+        """Those not found; empty where they are ignored."""
 
     def __init__(
         self,

@@ -1,0 +1,77 @@
+"""The collection that a job writes into: found, or made."""
+
+from dataclasses import dataclass, field
+
+from latentspace.cli.exits import UsageError
+from latentspace.enums import Metric
+from latentspace.errors import NotFoundError, RequestError
+from latentspace.indexing.export_format import ExportSource
+from latentspace.indexing.records import Source
+from latentspace.results.collection import Collection
+from latentspace.sync.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class NewCollection:
+    """What the command line says of a collection that may not be there yet.
+
+    Args:
+        model: whose space it holds; "" where `dim` or an export says enough.
+        dim: numbers a vector, for sources of vectors; 0 where it is not said.
+        metric: None is the export's, else cosine.
+        recipe: None is "auto".
+        fields: declared payload fields.
+    """
+
+    name: str
+    model: str = ""
+    dim: int = 0
+    metric: Metric | None = None
+    recipe: str | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def ensure_collection(client: Client, wanted: NewCollection, source: Source) -> Collection:
+    """The collection of this name, with at least these fields.
+
+    Raises:
+        UsageError: it has another model, or nothing says of what a new one is.
+        LatentspaceError: the server refuses it.
+    """
+    try:
+        found = client.collection(wanted.name)
+    except NotFoundError:
+        return _created(client, wanted, source)
+    if wanted.model and found.model != wanted.model:
+        holds = f"the model {found.model}" if found.model else "vectors without a model"
+        raise UsageError(f"--model {wanted.model}: {wanted.name} is there and is of {holds}")
+    missing = {name: kind for name, kind in wanted.fields.items() if name not in found.fields}
+    return client.update_collection(wanted.name, add_fields=missing) if missing else found
+
+
+def _created(client: Client, wanted: NewCollection, source: Source) -> Collection:
+    about = source.about if isinstance(source, ExportSource) else None
+    dim = wanted.dim or (source.dim if isinstance(source, ExportSource) else 0)
+    if not wanted.model and not dim:
+        raise UsageError(
+            f"there is no collection {wanted.name}: to make it, pass --model MODEL, or --dim where "
+            "the source holds vectors"
+        )
+
+    def create(model: str) -> Collection:
+        return client.create_collection(
+            wanted.name,
+            model=model,
+            dim=dim,
+            metric=wanted.metric or (about.metric if about else Metric.COSINE),
+            recipe=wanted.recipe or (about.recipe if about else "auto"),
+            fields=(about.fields if about else {}) | wanted.fields,
+            space_id=about.space_id if about else "",
+        )
+
+    if wanted.model or about is None or not about.model:
+        return create(wanted.model)
+    try:
+        return create(about.model)
+    except RequestError:
+        return create("")  # a server without this model, or with another of its name

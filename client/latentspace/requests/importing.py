@@ -1,0 +1,92 @@
+"""Requests of imports: streams of points."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from latentspace.calls import ClientOptions
+from latentspace.chunks import split
+from latentspace.errors import InvalidArgumentError
+from latentspace.inputs import Input, VectorInput, input_message
+from latentspace.payloads import Payload, dump_payload
+from latentspace.requests.options import EmbedOptions, embed_options
+from latentspace.v1 import collection_service_pb2, types_pb2
+from latentspace.vectors import pack
+
+
+@dataclass(frozen=True, slots=True)
+class NewPoint:
+    """A point to be written: a vector, or an input that the collection's model embeds."""
+
+    id: str
+    input: Input
+    payload: Payload | None = None
+
+
+Ready = tuple[str, bytes, types_pb2.Input | VectorInput]
+
+
+def import_requests(
+    collection: str,
+    points: Iterable[NewPoint],
+    embed: EmbedOptions | None,
+    options: ClientOptions,
+    batch_items: int,
+) -> Iterator[collection_service_pb2.ImportPointsRequest]:
+    """The batches of an import, made as they are asked for; vectors and others go apart.
+
+    Raises:
+        InvalidArgumentError: `batch_items` is not positive, or a point cannot be sent.
+    """
+    if batch_items < 1:
+        raise InvalidArgumentError(f"batch_items: expected at least 1, got {batch_items!r}")
+    number = 0
+    for shape, run in groupby(points, _shape):
+        for part in split(
+            map(_ready, run),
+            _size,
+            max_items=batch_items,
+            chunk_bytes=options.chunk_bytes,
+            max_bytes=options.max_message_bytes,
+        ):
+            writes = _writes(part, vectors=shape is not None, embed=embed)
+            yield collection_service_pb2.ImportPointsRequest(
+                collection=collection, points=writes, batch_id=number
+            )
+            number += 1
+
+
+def _shape(point: NewPoint) -> tuple[int, str] | None:
+    """Equal for points of one batch: dimension and space of a vector; None for other inputs."""
+    given = point.input
+    return (len(given.values), given.space_id) if isinstance(given, VectorInput) else None
+
+
+def _ready(point: NewPoint) -> Ready:
+    given = point.input
+    item = given if isinstance(given, VectorInput) else input_message(given)
+    return point.id, dump_payload(point.payload), item
+
+
+def _size(ready: Ready) -> int:
+    name, payload, item = ready
+    size = item.values.nbytes if isinstance(item, VectorInput) else item.ByteSize()
+    return len(name) + len(payload) + size
+
+
+def _writes(
+    part: list[Ready], *, vectors: bool, embed: EmbedOptions | None
+) -> collection_service_pb2.PointWrites:
+    writes = collection_service_pb2.PointWrites(
+        ids=[name for name, _, _ in part], payloads=[payload for _, payload, _ in part]
+    )
+    if vectors:
+        rows = [item for _, _, item in part if isinstance(item, VectorInput)]
+        writes.vectors.CopyFrom(pack(np.stack([row.values for row in rows]), rows[0].space_id))
+    else:
+        writes.inputs.extend(item for _, _, item in part if isinstance(item, types_pb2.Input))
+        if (wanted := embed_options(embed)) is not None:
+            writes.options.CopyFrom(wanted)
+    return writes

@@ -1,0 +1,55 @@
+"""Calls that write any number of points."""
+# Generated from aio/importing.py by scripts/generate_sync_client.py; edit that.
+
+from collections.abc import Iterable, Iterator
+
+from latentspace.calls import CallKind
+from latentspace.requests.importing import NewPoint, import_requests
+from latentspace.requests.options import EmbedOptions
+from latentspace.requests.points import MAX_INPUTS
+from latentspace.results.partial import OnError, raise_failed
+from latentspace.results.point import UpsertedBatch
+from latentspace.sync.base import Calls
+
+
+class ImportCalls(Calls):
+    """Points as a stream."""
+
+    def upsert_stream(
+        self,
+        collection: str,
+        points: Iterable[NewPoint],
+        *,
+        options: EmbedOptions | None = None,
+        batch_items: int = MAX_INPUTS,
+        on_error: OnError = "raise",
+        timeout_s: float | None = None,
+    ) -> Iterator[UpsertedBatch]:
+        """Writes any number of points, batch after batch in order, in flat memory.
+
+        Points are taken as they are needed: a few batches are under way, and no more are sent
+        before the next is taken from here. A batch that comes out is on disk. The server treats
+        a stream as bulk work, which gives way to single calls, and makes it wait where it would
+        refuse a call for load. A stream that loses its connection goes on with the batches that
+        were not answered, so a point may be written twice, in the same way.
+
+        Args:
+            options: how raw inputs are embedded.
+            batch_items: points of a batch, the last apart; large points make smaller batches.
+            on_error: "return" gives what was refused in each batch's `errors`; else the first
+                batch with such a point ends the stream.
+            timeout_s: seconds for the whole stream; None is no limit.
+
+        Raises:
+            PartialError: some points of a batch were refused; its `result` is the batch.
+        """
+        replies = self._rpc.exchange(
+            self._stubs.collections.ImportPoints,
+            import_requests(collection, points, options, self._rpc.options, batch_items),
+            CallKind.WATCH,
+            timeout_s,
+        )
+        for request, reply in replies:
+            batch = UpsertedBatch.from_message(request.points.ids, reply)
+            raise_failed(batch.errors, len(batch.ids), batch, on_error)
+            yield batch
