@@ -1,7 +1,8 @@
 """Exact search: blocked products and a running top k. The oracle of every recipe.
 
-A block of scores stays in cache while it is compared with the k-th best so far, so that only
-the few scores above it are looked at again.
+Rows are multiplied with the queries, not queries with the rows: BLAS is up to 1.4 times as fast in
+this order. One pass over a block of scores then finds the best of each group of columns, and only
+groups better than the k-th best so far are looked at again.
 """
 
 from itertools import pairwise
@@ -17,9 +18,15 @@ Scores = NDArray[np.float32]
 Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-# scores of a block: 8 MB stay in the last-level cache; smaller blocks make BLAS threads wait more
-_BLOCK_SCORES = 1 << 21
-_FIRST_ROWS = 1024
+# scores of a block: 16 MB stay in the last-level cache; smaller blocks make BLAS threads wait more
+_BLOCK_SCORES = 1 << 22
+_LEAST_ROWS = 1024
+# scores that are looked at in one block, be they all equal
+_FEW_SCORES = 1 << 16
+# numbers of rows fetched by position: 2 MB stay in cache until they are multiplied
+_FETCHED = 1 << 19
+# scores of a group; groups for each of the k best
+_GROUP, _GROUPS = 32, 8
 # l2 ranks by 2qx - xx, which loses digits; the spare candidates are compared by their differences
 _SPARE = 16
 # measured at 384 dimensions: copying a row costs about as much as scoring it for 32 queries
@@ -50,18 +57,25 @@ def search_exact(
         if chosen * (len(queries) + _COPY_QUERIES) < len(rows) * (len(queries) + 8):
             positions = np.flatnonzero(mask)
     squares = metric is Metric.L2
-    best = top(len(queries), k + _SPARE if squares else k)
+    depth = k + _SPARE if squares else k
+    # argmax would first put the scores of many queries in another order
+    best = top(1, depth) if len(queries) == 1 else TopK(len(queries), depth)
     total = len(rows) if positions is None else len(positions)
-    for start, end in _spans(total, len(queries), best.k):
+    most = total if positions is None else _FETCHED // max(1, rows.shape[1])
+    spans = _spans(total, len(queries), most)
+    widest = max((end - start for start, end in spans), default=0)
+    buffer = np.empty((widest, len(queries)), dtype=np.float32)
+    for start, end in spans:
         if positions is None:
             block = np.asarray(rows[start:end])
-            scores = _scores(block, queries, squares)
+            scores = _score(block, queries, squares, buffer[: end - start])
             if mask is not None:
-                scores[:, ~mask[start:end]] = -np.inf
-            best.offer(scores, start)
+                scores[~mask[start:end]] = -np.inf
+            best.offer(scores.T, start)
         else:
             part = positions[start:end]
-            best.offer(_scores(np.take(rows, part, axis=0), queries, squares), part)
+            block = np.take(rows, part, axis=0)
+            best.offer(_score(block, queries, squares, buffer[: end - start]).T, part)
     if not squares:
         return best.scores, best.positions
     return rescore(rows, queries, best.positions, k, metric)
@@ -106,7 +120,7 @@ def best_of(scores: Scores, positions: Positions, k: int) -> tuple[Scores, Posit
 
 
 def top(queries: int, k: int) -> "TopK | TopOne":
-    """Collects the best k of blocks of scores."""
+    """Collects the best k of blocks of scores, each query's side by side in memory."""
     return TopOne(queries) if k == 1 else TopK(queries, k)
 
 
@@ -142,50 +156,76 @@ class TopK:
 
         Positions ascend from block to block, and the earlier of equal scores wins.
         """
-        # most blocks better few queries: a maximum each is the least that must be looked at
-        hot = np.flatnonzero(scores.max(axis=1, initial=-np.inf) > self.scores[:, -1])
-        if not len(hot):
-            return
-        hot_scores = scores[hot]
-        query, column = np.divmod(self._above(hot_scores, hot), scores.shape[1])
-        found = column + positions if isinstance(positions, int) else positions[column]
-        self._merge(hot[query], hot_scores[query, column], found)
+        query, column = np.divmod(self._above(scores), scores.shape[1])
+        if len(query):
+            found = column + positions if isinstance(positions, int) else positions[column]
+            self._merge(query, scores[query, column], found)
 
-    def _above(self, scores: Scores, queries: NDArray[np.intp]) -> NDArray[np.intp]:
-        floor = self.scores[queries, -1, None]
-        above = np.flatnonzero(scores > floor)
-        if len(above) <= 8 * self.k * len(queries) or scores.shape[1] <= self.k:
-            return above
-        least = np.partition(scores, -self.k, axis=1)[:, -self.k, None]
-        return np.flatnonzero((scores >= least) & (scores > floor))
+    def _above(self, scores: Scores) -> NDArray[np.intp]:
+        """Flat places, ascending, of the scores that may be among the best k.
+
+        Column c is in group c % groups. One pass finds the best of each group; only groups better
+        than the k-th best so far, and no worse than the k-th best group, are looked at again.
+        """
+        queries, width = scores.shape
+        groups = max(width // _GROUP, _GROUPS * self.k)
+        groups = groups if 4 * groups < width else width
+        best = scores if groups == width else _best_of_groups(scores, groups)
+        least = self.scores[:, -1, None]
+        above = best > least
+        hot = np.flatnonzero(above)
+        if len(hot) > _GROUPS * self.k * queries // 2:
+            # so many scores are no less than the k-th best group
+            least = np.partition(best, -self.k, axis=1)[:, -self.k, None]
+            hot = np.flatnonzero(above & (best >= least))
+        if groups == width or not len(hot):
+            return hot
+        query, column = np.divmod(hot[:, None], groups)
+        column = column + np.arange(0, width, groups)
+        inside = scores[query, np.minimum(column, width - 1)]
+        kept = (column < width) & (inside > self.scores[query, -1]) & (inside >= least[query, 0])
+        return np.sort((query * width + column)[kept])
 
     def _merge(
         self, query: NDArray[np.intp], scores: Scores, positions: NDArray[np.integer]
     ) -> None:
         counts = np.bincount(query, minlength=len(self.scores))
-        rank = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
+        better = np.flatnonzero(counts)
+        first = np.cumsum(counts) - counts
+        line, place = np.searchsorted(better, query), self.k + np.arange(len(query)) - first[query]
         width = self.k + int(counts.max())
-        all_scores = np.full((len(self.scores), width), -np.inf, dtype=np.float32)
-        all_positions = np.full((len(self.scores), width), -1, dtype=np.int64)
-        all_scores[:, : self.k] = self.scores
-        all_positions[:, : self.k] = self.positions
-        all_scores[query, self.k + rank] = scores
-        all_positions[query, self.k + rank] = positions
+        all_scores = np.full((len(better), width), -np.inf, dtype=np.float32)
+        all_positions = np.full((len(better), width), -1, dtype=np.int64)
+        all_scores[:, : self.k] = self.scores[better]
+        all_positions[:, : self.k] = self.positions[better]
+        all_scores[line, place] = scores
+        all_positions[line, place] = positions
         order = np.argsort(-all_scores, axis=1, kind="stable")[:, : self.k]
-        self.scores = np.take_along_axis(all_scores, order, axis=1)
-        self.positions = np.take_along_axis(all_positions, order, axis=1)
+        self.scores[better] = np.take_along_axis(all_scores, order, axis=1)
+        self.positions[better] = np.take_along_axis(all_positions, order, axis=1)
 
 
-def _spans(total: int, queries: int, k: int) -> list[tuple[int, int]]:
-    size = max(_FIRST_ROWS, _BLOCK_SCORES // max(1, queries))
-    first = min(total, max(_FIRST_ROWS, 4 * k))
-    edges = [0, first, *range(first + size, total, size), total] if total else []
+def _spans(total: int, queries: int, most: int) -> list[tuple[int, int]]:
+    """Blocks of rows; a small one comes first, so that of many equal scores few are kept."""
+    size = max(_LEAST_ROWS, min(most, _BLOCK_SCORES // max(1, queries)))
+    first = _LEAST_ROWS if total * queries > _FEW_SCORES else size
+    edges = [0, min(first, total), *range(first + size, total, size), total]
     return [(start, end) for start, end in pairwise(edges) if end > start]
 
 
-def _scores(block: FloatRows, queries: FloatRows, squares: bool) -> Scores:
-    scores: Scores = queries @ block.T
+def _best_of_groups(scores: Scores, groups: int) -> Scores:
+    queries, width = scores.shape
+    rest = width % groups
+    whole = scores[:, : width - rest].reshape(queries, -1, groups)
+    best: Scores = whole.max(axis=1)
+    if rest:
+        np.maximum(best[:, :rest], scores[:, -rest:], out=best[:, :rest])
+    return best
+
+
+def _score(block: FloatRows, queries: FloatRows, squares: bool, out: Scores) -> Scores:
+    np.matmul(block, queries.T, out=out)
     if squares:
-        scores *= 2
-        scores -= np.einsum("ij,ij->i", block, block)
-    return scores
+        out *= 2
+        out -= np.einsum("ij,ij->i", block, block)[:, None]
+    return out

@@ -33,8 +33,14 @@ def settle(cores: int) -> None:
     Args:
         cores: 0 means every core this process may use.
     """
-    # calls are tokenised side by side: threads of the tokenizers' own would fight over the cores
-    wanted = {**thread_variables(cores or available_cores()), "TOKENIZERS_PARALLELISM": "false"}
+    wanted = {
+        **thread_variables(cores or available_cores()),
+        # calls are tokenised side by side: threads of the tokenizers' own would fight over cores
+        "TOKENIZERS_PARALLELISM": "false",
+        # after each short search OpenMP's idle threads would spin for milliseconds, on cores that
+        # other calls could use
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
     if "MALLOC_ARENA_MAX" not in os.environ:

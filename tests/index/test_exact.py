@@ -1,5 +1,7 @@
 """Exact search against a full sort in float64."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -76,15 +78,17 @@ def test_agrees_with_a_full_sort_ties_included(
 
 
 @pytest.mark.parametrize("metric", list(Metric))
-@pytest.mark.parametrize("share", [1.0, 0.6, 0.02])
-def test_many_blocks(metric: Metric, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("share", [1.0, 0.6, 0.4, 0.02])
+@pytest.mark.parametrize("k", [1, 10, 300])
+def test_many_blocks(metric: Metric, share: float, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "_BLOCK_SCORES", 1 << 14)
+    monkeypatch.setattr(exact, "_FETCHED", 1 << 12)
     rows, asked = small_integers(1, 9000, 12), small_integers(2, 16, 12)
     allowed = np.random.default_rng(3).random(9000) < share
-    scores, positions = search_exact(rows, asked, 10, metric, mask=allowed)
-    expected_scores, expected = naive(rows, asked, 10, metric, allowed)
+    scores, positions = search_exact(rows, asked, k, metric, mask=allowed)
+    expected_scores, expected = naive(rows, asked, k, metric, allowed)
     np.testing.assert_array_equal(scores, expected_scores.astype(np.float32))
-    assert allowed[positions].all()
+    assert allowed[positions[positions >= 0]].all()
     if metric is not Metric.L2:
         np.testing.assert_array_equal(positions, expected)
 
@@ -96,10 +100,25 @@ def test_rows_in_ascending_order_of_score_replace_all_before_them() -> None:
     np.testing.assert_array_equal(scores, positions)
 
 
-def test_equal_rows_are_ordered_by_position() -> None:
-    rows = np.ones((6000, 4), np.float32)
+@pytest.mark.parametrize("count", [6000, 40_000])
+def test_equal_rows_are_ordered_by_position(count: int) -> None:
+    rows = np.ones((count, 4), np.float32)
     _, positions = search_exact(rows, np.ones((2, 4), np.float32), 5, Metric.DOT)
     np.testing.assert_array_equal(positions, np.tile(np.arange(5), (2, 1)))
+
+
+@pytest.mark.parametrize("queries", [1, 3])
+@pytest.mark.parametrize("k", [1, 10, 40])
+def test_few_scores_above_a_plateau(queries: int, k: int) -> None:
+    rng = np.random.default_rng(6)
+    rows = np.zeros((70_000, 6), np.float32)
+    some = rng.choice(len(rows), 25, replace=False)
+    rows[some] = rng.integers(-2, 3, (25, 6))
+    asked = small_integers(7, queries, 6)
+    scores, positions = search_exact(rows, asked, k, Metric.DOT)
+    expected_scores, expected = naive(rows, asked, k, Metric.DOT, np.ones(len(rows), np.bool_))
+    np.testing.assert_array_equal(positions, expected)
+    np.testing.assert_array_equal(scores, expected_scores.astype(np.float32))
 
 
 def test_l2_of_rows_far_from_the_origin_keeps_its_digits() -> None:
@@ -134,14 +153,22 @@ def test_rescore_orders_candidates_and_passes_over_missing_ones() -> None:
         np.testing.assert_array_equal(positions[1], [9, -1, -1, -1])
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("width", [37, 1500])
 @pytest.mark.parametrize("k", [1, 4])
-def test_running_top_by_blocks_of_named_positions(k: int) -> None:
+def test_running_top_by_blocks_of_named_positions(
+    k: int, width: int, order: Literal["C", "F"]
+) -> None:
     rng = np.random.default_rng(4)
-    scores = rng.integers(0, 30, (5, 400)).astype(np.float32)
-    names = np.sort(rng.choice(10_000, 400, replace=False))
-    best: TopK | TopOne = TopK(5, k) if k > 1 else TopOne(5)
-    for start in range(0, 400, 37):
-        best.offer(np.ascontiguousarray(scores[:, start : start + 37]), names[start : start + 37])
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    np.testing.assert_array_equal(best.positions, names[order])
-    np.testing.assert_array_equal(best.scores, np.take_along_axis(scores, order, axis=1))
+    scores = rng.integers(0, 30, (5, 4000)).astype(np.float32)
+    names = np.sort(rng.choice(100_000, 4000, replace=False))
+    collectors: list[TopK | TopOne] = [TopK(5, k)]
+    if k == 1:
+        collectors.append(TopOne(5))
+    for best in collectors:
+        for start in range(0, 4000, width):
+            block = np.array(scores[:, start : start + width], order=order)
+            best.offer(block, names[start : start + width])
+        chosen = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        np.testing.assert_array_equal(best.positions, names[chosen])
+        np.testing.assert_array_equal(best.scores, np.take_along_axis(scores, chosen, axis=1))

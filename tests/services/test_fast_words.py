@@ -32,8 +32,9 @@ def client(tmp_path_factory: pytest.TempPathFactory, rows: FloatRows) -> Iterato
     settings = {"models": {"words": {"family": "word2vec", "source": str(path)}}}
     with LocalServer(folder / "data", settings) as server, Client(server.address) as ls:
         ls.create_collection("fast-words", model="words", recipe="hnsw")
-        for start in range(0, COUNT, 1500):
-            part = KEYS[start : start + 1500]
+        keys = [point.id for point in ls.scroll("words", with_payload=False)]
+        for start in range(0, len(keys), 1500):
+            part = keys[start : start + 1500]
             ls.upsert("fast-words", ids=part, keys=part)
         ls.optimize("fast-words", full=True)
         yield ls
