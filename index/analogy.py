@@ -15,7 +15,7 @@ from embedders.vectors import FloatRows, IndexArray, normalize_rows
 from index.analogy_methods import METHODS, AnalogyMethod, Scorer, Terms
 from index.base import Collection
 from index.errors import QueryError
-from index.search.exact import top
+from index.search.exact import TopK, top
 from index.types import Hits, Points
 
 __all__ = ["AnalogyMethod", "Terms", "analogies"]
@@ -55,10 +55,14 @@ def analogies(
         raise QueryError("inputs", f"inputs have shape {inputs.shape}")
     _check(questions, len(inputs))
     scorer = METHODS[method](inputs, questions)
-    run = _Run(scorer, k, len(questions), threads)
+    run: _Run | _Products = (
+        _Run(scorer, k, len(questions), threads)
+        if scorer.sums is None
+        else _Products(scorer.sums, k)
+    )
     barred = _Barred(collection, excluded)
     for slots, rows in _blocks(collection, limit, scorer.inputs):
-        run.take(scorer.tables(rows), slots, barred.among(slots))
+        run.take(rows, slots, barred.among(slots))
     scores, slots = run.result()
     scores *= scorer.scale[:, None]
     ids = collection.ids_of(slots[slots >= 0])
@@ -80,12 +84,16 @@ def _check(questions: Sequence[Terms], inputs: int) -> None:
 def _blocks(
     collection: Collection, limit: int, inputs: int
 ) -> Iterator[tuple[IndexArray, FloatRows]]:
-    size = min(max(_TABLE_SCORES // max(1, inputs), _MIN_ROWS), _MAX_ROWS)
+    size = _block_rows(inputs)
     scaled = collection.info.spec.metric.normalizes
     for slots, rows in collection.blocks(limit):
         for start in range(0, len(rows), size):
             part = np.asarray(rows[start : start + size])
             yield slots[start : start + size], part if scaled else normalize_rows(part)
+
+
+def _block_rows(inputs: int) -> int:
+    return min(max(_TABLE_SCORES // max(1, inputs), _MIN_ROWS), _MAX_ROWS)
 
 
 class _Barred:
@@ -105,6 +113,27 @@ class _Barred:
         return self._questions[here], place[here]
 
 
+class _Products:
+    """Best answers so far, where each question is a product."""
+
+    def __init__(self, sums: FloatRows, k: int) -> None:
+        self._sums, self._best = sums, TopK(len(sums), k)
+        self._buffer = np.empty((_block_rows(len(sums)), len(sums)), dtype=np.float32)
+
+    def take(
+        self, rows: FloatRows, slots: IndexArray, barred: tuple[IndexArray, IndexArray]
+    ) -> None:
+        """Scores a block for every question."""
+        # the order of factors is that of `search_exact`
+        scores = np.matmul(rows, self._sums.T, out=self._buffer[: len(rows)]).T
+        scores[barred] = -np.inf
+        self._best.offer(scores, slots)
+
+    def result(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores and slots (questions, k), descending; slot -1 where missing."""
+        return self._best.scores, self._best.positions
+
+
 class _Run:
     """Best answers so far, in chunks of questions that threads share out."""
 
@@ -118,12 +147,10 @@ class _Run:
         self._k = k
 
     def take(
-        self,
-        tables: tuple[FloatRows, ...],
-        slots: IndexArray,
-        barred: tuple[IndexArray, IndexArray],
+        self, rows: FloatRows, slots: IndexArray, barred: tuple[IndexArray, IndexArray]
     ) -> None:
         """Scores a block for every question."""
+        tables = self._scorer.tables(rows)
 
         def work(worker: int) -> None:
             self._work(worker, tables, slots, barred)

@@ -36,6 +36,8 @@ class Scorer(ABC):
 
     inputs: int
     scale: NDArray[np.float32]
+    #: a vector a question whose products with the rows are the scores, where that is less work
+    sums: FloatRows | None = None
 
     @abstractmethod
     def tables(self, rows: FloatRows) -> Tables:
@@ -58,11 +60,9 @@ class CosAdd(Scorer):
         norms = row_norms(sums)
         self.scale = np.where(norms > 0, 1 / np.where(norms > 0, norms, 1), 0).astype(np.float32)
         # with few shared inputs a product a question is less work than rows to combine
-        if 2 * len(inputs) >= len(questions):
-            inputs = sums
-            numbers = np.arange(len(questions))[:, None]
-            weights = np.ones_like(numbers, dtype=np.float32)
-        self._vectors, self.inputs = inputs, len(inputs)
+        if 0 < len(questions) <= 2 * len(inputs):
+            self.sums = sums
+        self._vectors, self.inputs = inputs, len(inputs if self.sums is None else sums)
         self._numbers, self._weights = numbers, weights
 
     def tables(self, rows: FloatRows) -> Tables:

@@ -323,7 +323,9 @@ def test_interrupted(client: Client, tmp_path: Path) -> None:
     )
     assert again.returncode == 0, again.stderr
     summary = json.loads(again.stdout.splitlines()[-1])
-    assert (summary["unchanged"], summary["written"]) == (stored, 1200 - stored)
+    # batches that were under way may have come to disk after the count
+    assert summary["unchanged"] >= stored > 0
+    assert summary["unchanged"] + summary["written"] == 1200
     same_points(client, "notes", rows)
 
 
