@@ -27,17 +27,24 @@ def test_lines_and_paragraphs(tmp_path: Path) -> None:
     path.write_text(TEXT, encoding="utf-8", newline="")
     lines = records(path)
     assert [row(one) for one in lines] == [
-        ("1", "first line", {}),
-        ("2", "second", {}),
-        ("5", "third", {}),
-        ("6", "fourth", {}),
+        ("1", "first line", {"text": "first line"}),
+        ("2", "second", {"text": "second"}),
+        ("5", "third", {"text": "third"}),
+        ("6", "fourth", {"text": "fourth"}),
     ]
     assert lines[2].place == "notes.txt:5"
-    found = [row(one) for one in records(path, paragraphs=True, payload_columns=("text",))]
+    found = [row(one) for one in records(path, paragraphs=True)]
     assert found == [
         ("1", "first line\nsecond", {"text": "first line\nsecond"}),
         ("5", "third\nfourth", {"text": "third\nfourth"}),
     ]
+
+
+def test_a_text_too_long_for_a_payload_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("short\n" + "x" * 16_001)
+    assert [one.payload for one in records(path)] == [{"text": "short"}, {}]
+    assert [one.payload for one in records(path, payload_columns=())] == [{}, {}]
 
 
 def test_lines_may_be_keys_or_images(tmp_path: Path) -> None:
@@ -108,12 +115,16 @@ def piped(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "expected"),
     [
-        ("one\n\ntwo\n", {}, [("1", "one", {}), ("3", "two", {})]),
+        ("one\n\ntwo\n", {}, [("1", "one", {"text": "one"}), ("3", "two", {"text": "two"})]),
         ('{"id": "a", "text": "b", "n": 1}\n', {}, [("a", "b", {"n": 1})]),
         ('{"t": "b"}\n', {"input_column": "t"}, [("1", "b", {})]),
-        ('{"a"\n', {"kind": SourceKind.TEXT}, [("1", '{"a"', {})]),
+        ('{"a"\n', {"kind": SourceKind.TEXT}, [("1", '{"a"', {"text": '{"a"'})]),
         ("text;n\nx;y\n", {"kind": SourceKind.CSV}, [("1", "x", {"n": "y"})]),
-        ("a\nb\n\nc", {"paragraphs": True}, [("1", "a\nb", {}), ("4", "c", {})]),
+        (
+            "a\nb\n\nc",
+            {"paragraphs": True},
+            [("1", "a\nb", {"text": "a\nb"}), ("4", "c", {"text": "c"})],
+        ),
     ],
 )
 def test_standard_input(
