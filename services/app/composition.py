@@ -7,7 +7,7 @@ from embedders import registry
 from index.engine import FaissEngine
 from index.errors import LockedError, StorageError
 from index.options import EngineOptions
-from services.app.settings import CacheSettings, Settings, SettingsError
+from services.app.settings import CacheSettings, Limits, Settings, SettingsError
 from services.app.tracers import Tracer, open_tracer
 from services.rpc.server import Parts, RpcServer, ServerOptions
 from services.runtime.batching import BatchLimits
@@ -82,13 +82,7 @@ def compose(settings: Settings) -> Application:
             for name, m in settings.models.items()
         ],
         pools,
-        BatchLimits(
-            limits.batch_items,
-            limits.batch_cost,
-            limits.queue_cost,
-            lanes=pools.cores,
-            max_wait_s=limits.queue_s,
-        ),
+        batch_limits(limits, pools.cores),
         registry.load,
     )
     embedder = Embedder(pools, cache) if tracer is None else TracedEmbedder(pools, cache)
@@ -122,6 +116,17 @@ def compose(settings: Settings) -> Application:
     models.on_change = watcher.model_changed
     return Application(
         settings, pools, engine, catalog, models, collections, operations, rpc, watcher, tracer
+    )
+
+
+def batch_limits(limits: Limits, cores: int) -> BatchLimits:
+    """Bounds of each model's queue."""
+    return BatchLimits(
+        limits.batch_items,
+        limits.batch_cost,
+        limits.queue_cost,
+        lanes=cores,
+        max_wait_s=limits.queue_s,
     )
 
 

@@ -7,8 +7,8 @@ import time
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from latentspace.v1 import classification_service_pb2 as pb
-from latentspace.v1 import types_pb2 as types
 from services.rpc.calls import Context, deadline_of
+from services.rpc.embedding import write_times
 from services.rpc.inputs import read_input, read_options
 from services.rpc.status import item_errors
 from services.rpc.vectors import packed_floats
@@ -88,12 +88,7 @@ class ClassificationServicer:
             counts=reply.counts.tolist(),
             errors=item_errors(reply.errors, "inputs"),
             space_id=reply.space_id,
-            timing=types.Timing(
-                total_ns=time.perf_counter_ns() - started,
-                queue_ns=reply.times.queue_ns,
-                prepare_ns=reply.times.prepare_ns,
-                encode_ns=reply.times.encode_ns,
-            ),
+            timing=write_times(reply.times, started),
         )
 
     def _classifier(self, model: Model, request: pb.ClassifyRequest) -> LabelSet | Labels:

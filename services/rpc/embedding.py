@@ -13,7 +13,7 @@ from services.rpc.pipelining import BATCHES_AT_WORK, pipelined
 from services.rpc.status import item_errors
 from services.rpc.vectors import pack
 from services.runtime.embedder import Embedder
-from services.runtime.encoding import EmbedResult
+from services.runtime.encoding import NO_TIMES, EmbedResult, Times
 from services.runtime.errors import RequestError
 from services.runtime.models import Model, ModelRegistry, ModelState
 
@@ -171,10 +171,15 @@ def write_region(region: Region) -> pb.Region:
 
 def write_timing(result: EmbedResult | None, started: int, search_ns: int = 0) -> types.Timing:
     """Where the time of a call went; `started` is its `perf_counter_ns`."""
+    return write_times(result.times if result else NO_TIMES, started, search_ns)
+
+
+def write_times(times: Times, started: int, search_ns: int = 0) -> types.Timing:
+    """The same, from the times of an encoder."""
     return types.Timing(
         total_ns=time.perf_counter_ns() - started,
-        queue_ns=result.times.queue_ns if result else 0,
-        prepare_ns=result.times.prepare_ns if result else 0,
-        encode_ns=result.times.encode_ns if result else 0,
+        queue_ns=times.queue_ns,
+        prepare_ns=times.prepare_ns,
+        encode_ns=times.encode_ns,
         search_ns=search_ns,
     )

@@ -9,6 +9,7 @@ from index.base import SearchRequest
 from latentspace.v1 import search_service_pb2 as pb
 from latentspace.v1 import types_pb2 as types
 from services.rpc.calls import Context, deadline_of
+from services.rpc.embedding import write_times
 from services.rpc.filters import read_filter
 from services.rpc.inputs import check_vector_name, read_input, read_options, read_weighted
 from services.rpc.shapes import read_search, write_hits, write_plan
@@ -111,12 +112,7 @@ class SearchServicer:
             false_accept_rate=found.false_accept_rate,
             errors=item_errors(found.errors, "pairs"),
             space_id=found.space_id,
-            timing=types.Timing(
-                total_ns=time.perf_counter_ns() - started,
-                queue_ns=found.times.queue_ns,
-                prepare_ns=found.times.prepare_ns,
-                encode_ns=found.times.encode_ns,
-            ),
+            timing=write_times(found.times, started),
         )
 
     async def _search(
