@@ -35,6 +35,8 @@ from services.runtime.search import Searcher, SearchOutcome
 from services.runtime.searching import NO_QUERIES
 
 DEFAULT_K = 10
+# up to here a request is hashed in less time than a thread hop takes
+INLINE_BYTES = 1 << 16
 METHODS = {
     pb.ANALOGY_METHOD_UNSPECIFIED: AnalogyMethod.COS_ADD,
     pb.ANALOGY_METHOD_3COSADD: AnalogyMethod.COS_ADD,
@@ -63,7 +65,7 @@ class SearchServicer:
             results=write_hits(outcome.hits, outcome.space_id),
             errors=item_errors(outcome.errors, "queries"),
             space_id=outcome.space_id,
-            next_page_token=write_page_token(request, choice, outcome),
+            next_page_token=await self._page_token(request, choice, outcome),
             plan=write_plan(outcome.hits.plan) if request.explain else None,
             timing=write_timing(outcome, started),
         )
@@ -113,6 +115,17 @@ class SearchServicer:
             errors=item_errors(found.errors, "pairs"),
             space_id=found.space_id,
             timing=write_times(found.times, started),
+        )
+
+    async def _page_token(
+        self, request: pb.SearchRequest, choice: Choice, outcome: SearchOutcome
+    ) -> str:
+        if request.ByteSize() <= INLINE_BYTES:
+            return write_page_token(request, choice, outcome)
+        # the token stands for the query's image too, and hashing that takes milliseconds; let in
+        # for certain, since the work is done
+        return await self._collections.pools.prepare.run(
+            lambda: write_page_token(request, choice, outcome), urgent=True
         )
 
     async def _search(

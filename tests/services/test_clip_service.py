@@ -130,6 +130,15 @@ def test_search_across_texts_and_images(client: Client, encoder: Encoder) -> Non
     assert [match.id for match in found] == expected(two + 0.5 * one)
 
 
+def test_pages_of_a_large_image(client: Client) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    client.create_collection("paged", model="clip", recipe="exact")
+    client.upsert("paged", ids=[f"t{i}" for i in range(7)], texts=[f"text {i}" for i in range(7)])
+    whole = [match.id for match in client.search("paged", image=noise, k=7)]
+    pages = list(client.search_pages("paged", image=noise, k=3))
+    assert [[match.id for match in page] for page in pages] == [whole[:3], whole[3:6], whole[6:]]
+
+
 @pytest.mark.parametrize("method", ["3CosAdd", "3CosMul", "PairDirection"])
 def test_analogies_across_texts_and_images(client: Client, encoder: Encoder, method: str) -> None:
     """This is to that as another image is to what: the same mechanism as for words."""

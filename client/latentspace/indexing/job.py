@@ -103,7 +103,7 @@ class _Job:
         self._settings = {"resize": options.resize, **options.embed}
         #: where the records under way stand, by id
         self._places: dict[str, str] = {}
-        #: hashes of all ids of the source
+        #: hashes of all ids of the source, where missing ones are deleted
         self._seen = array("Q")
         self._nameless = 0
 
@@ -184,10 +184,10 @@ class _Job:
     def _good_of(self, items: Sequence[_Read | BadRecord]) -> Iterator[_Read]:
         for item in items:
             point_id = item.id if isinstance(item, BadRecord) else item.record.id
-            if point_id:
-                self._seen.append(_hash(point_id))
-            else:
+            if not point_id:
                 self._nameless += 1
+            elif self._options.delete_missing:
+                self._seen.append(_hash(point_id))
             if isinstance(item, BadRecord):
                 self._tally.fail(item)
             else:
