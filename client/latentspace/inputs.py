@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latentspace.enums import Modality
 from latentspace.errors import InvalidArgumentError
 from latentspace.images import ImageSource, image_bytes
 from latentspace.v1 import types_pb2
@@ -39,10 +40,11 @@ class KeyInput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VectorInput:
-    """A vector, float32 (dim,), and its space where the caller knows it."""
+    """A vector, float32 (dim,), its space and what it was made from, where the caller knows."""
 
     values: NDArray[np.float32]
     space_id: str = ""
+    modality: Modality | None = None
 
 
 @dataclass(frozen=True, slots=True)

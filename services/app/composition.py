@@ -9,6 +9,7 @@ from index.errors import LockedError, StorageError
 from index.options import EngineOptions
 from services.app.settings import CacheSettings, Limits, Settings, SettingsError
 from services.app.tracers import Tracer, open_tracer
+from services.rpc.imports import Imports
 from services.rpc.server import Parts, RpcServer, ServerOptions
 from services.runtime.batching import BatchLimits
 from services.runtime.cache.base import Cache
@@ -106,8 +107,11 @@ def compose(settings: Settings) -> Application:
         settings.data_dir / "models", catalog, collections, operations, jobs, sources
     )
     evaluation = Evaluation(collections, operations, jobs, sources)
+    imports = Imports(collections, operations, jobs, sources, settings.data_dir / "imports")
     rpc = RpcServer(
-        Parts(models, collections, operations, snapshots, training, evaluation, label_sets),
+        Parts(
+            models, collections, operations, snapshots, imports, training, evaluation, label_sets
+        ),
         options,
         tracer,
     )

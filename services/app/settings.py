@@ -208,7 +208,7 @@ class Settings(BaseSettings):
     tracing: TracingSettings = TracingSettings()
     roots: list[Path] = Field(
         default_factory=list,
-        description="folders whose files TrainModel and Evaluate may read; none: refused",
+        description="folders whose files imports, training and evaluation may read; none: refused",
     )
     cores: int = Field(default=0, ge=0, description="CPU budget of all work; 0: every core")
     drain_s: float = Field(default=20.0, ge=0, description="grace for running calls after SIGTERM")

@@ -10,10 +10,12 @@ from index.base import Collection
 from index.errors import PointNotFoundError
 from index.filter import Filter
 from latentspace.v1 import collection_service_pb2 as pb
+from latentspace.v1.types_pb2 import MODALITY_UNSPECIFIED
 from services.rpc.calls import Context, deadline_of
 from services.rpc.embedding import write_timing
 from services.rpc.filters import read_filter
-from services.rpc.inputs import check_vector_name, read_items, read_options
+from services.rpc.imports import Imports
+from services.rpc.inputs import MODALITIES, check_vector_name, read_items, read_options
 from services.rpc.maintenance import MaintenanceCalls
 from services.rpc.pipelining import BATCHES_AT_WORK, pipelined
 from services.rpc.shapes import read_spec, write_collection, write_points
@@ -28,6 +30,7 @@ from services.runtime.snapshots import Snapshots
 
 MAX_PAGE = 10_000
 DEFAULT_PAGE = 100
+MODALITY_NAMES = {MODALITY_UNSPECIFIED: "vector", **{n: name for name, n in MODALITIES.items()}}
 
 
 class CollectionServicer(MaintenanceCalls):
@@ -38,9 +41,10 @@ class CollectionServicer(MaintenanceCalls):
         collections: Collections,
         operations: Operations,
         snapshots: Snapshots,
+        imports: Imports,
         max_points: int,
     ) -> None:
-        super().__init__(collections, operations, snapshots)
+        super().__init__(collections, operations, snapshots, imports)
         self._max_points = max_points
         self._pools = collections.pools
 
@@ -247,7 +251,22 @@ def read_writes(points: pb.PointWrites) -> PointWrites:
         raise RequestError("points", "give either vectors or inputs")
     ids, payloads = list(points.ids), list(points.payloads)
     if points.HasField("vectors"):
-        return PointWrites(ids, unpack(points.vectors, "points.vectors"), payloads=payloads)
+        vectors = unpack(points.vectors, "points.vectors")
+        return PointWrites(ids, vectors, read_modalities(points), payloads=payloads)
+    if points.modalities:
+        raise RequestError("points.modalities", "inputs say themselves what they are: leave it out")
     items = read_items(points.inputs, "points.inputs")
     options = read_options(points.options, "document")
-    return PointWrites(ids, None, items, payloads, options)
+    return PointWrites(ids, items=items, payloads=payloads, options=options)
+
+
+def read_modalities(points: pb.PointWrites) -> list[str]:
+    """What each vector was made from; empty where nothing is said.
+
+    Raises:
+        RequestError: a number that stands for nothing.
+    """
+    try:
+        return [MODALITY_NAMES[number] for number in points.modalities]
+    except KeyError as error:
+        raise RequestError("points.modalities", f"modality {error} is unknown") from None

@@ -4,6 +4,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
+import orjson
+
 from embedders.base import EncodeOptions, Item, Region
 from latentspace.v1 import embedding_service_pb2 as pb
 from latentspace.v1 import types_pb2 as types
@@ -111,6 +113,8 @@ class EmbeddingServicer:
             family=config.family,
             state=STATES[model.state],
             state_reason=model.reason,
+            source=config.source,
+            options=orjson.dumps(dict(config.options)) if config.options else b"",
         )
         if encoder is None:
             return message

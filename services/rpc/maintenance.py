@@ -1,4 +1,5 @@
-"""The calls of CollectionService that keep collections well: optimise, measure, snapshot."""
+"""The calls of CollectionService that start long work, or keep collections well: import,
+optimise, measure, snapshot."""
 
 # ruff: noqa: N802 - methods have the names of the calls
 
@@ -7,8 +8,10 @@ from index.errors import RecipeError
 from index.types import SearchParameters
 from latentspace.v1 import collection_service_pb2 as pb
 from services.rpc.calls import Context
+from services.rpc.imports import Imports
 from services.rpc.operation import write_operation, write_time
 from services.rpc.shapes import read_fields, read_index, read_search, write_collection
+from services.rpc.training import read_params
 from services.runtime.collections import Collections, check_name
 from services.runtime.errors import RequestError
 from services.runtime.operations import Operation, Operations, Report
@@ -24,10 +27,22 @@ class MaintenanceCalls:
     """Part of CollectionServicer."""
 
     def __init__(
-        self, collections: Collections, operations: Operations, snapshots: Snapshots
+        self,
+        collections: Collections,
+        operations: Operations,
+        snapshots: Snapshots,
+        imports: Imports,
     ) -> None:
         self._collections, self._operations = collections, operations
-        self._snapshots = snapshots
+        self._snapshots, self._imports = snapshots, imports
+
+    async def ImportSource(
+        self, request: pb.ImportSourceRequest, context: Context
+    ) -> pb.ImportSourceResponse:
+        """Starts an import from a file or folder of the server."""
+        params = read_params(request.params)
+        operation = await self._imports.start(request.collection, request.source, params)
+        return pb.ImportSourceResponse(operation=write_operation(operation))
 
     async def UpdateCollection(
         self, request: pb.UpdateCollectionRequest, context: Context

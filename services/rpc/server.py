@@ -23,6 +23,7 @@ from services.rpc.collection import CollectionServicer
 from services.rpc.embedding import EmbeddingServicer
 from services.rpc.evaluation import EvaluationServicer
 from services.rpc.health import Health
+from services.rpc.imports import Imports
 from services.rpc.observing import CallTracer, Observer
 from services.rpc.operation import OperationServicer
 from services.rpc.search import SearchServicer
@@ -61,6 +62,7 @@ class Parts:
     collections: Collections
     operations: Operations
     snapshots: Snapshots
+    imports: Imports
     training: Training
     evaluation: Evaluation
     label_sets: LabelSets
@@ -72,7 +74,7 @@ class RpcServer:
     def __init__(
         self, parts: Parts, options: ServerOptions, tracer: CallTracer | None = None
     ) -> None:
-        self._options = options
+        self._options, self._imports = options, parts.imports
         built = servicers(parts, options)
         self.observer = Observer(tracer)
         self.health = Health(service.full_name for service in built)
@@ -103,6 +105,7 @@ class RpcServer:
                 " Stop it, or choose another address with --listen HOST:PORT"
             ) from error
         await self._server.start()
+        self._imports.address = f"{listen.rpartition(':')[0]}:{port}"
         return port
 
     async def stop(self, grace_s: float) -> None:
@@ -123,7 +126,11 @@ def servicers(parts: Parts, options: ServerOptions) -> Mapping[ServiceDescriptor
             parts.models, parts.collections.embedder, options.max_items
         ),
         service(collection_service_pb2, "CollectionService"): CollectionServicer(
-            parts.collections, parts.operations, parts.snapshots, options.max_items
+            parts.collections,
+            parts.operations,
+            parts.snapshots,
+            parts.imports,
+            options.max_items,
         ),
         service(search_service_pb2, "SearchService"): SearchServicer(
             parts.collections, options.max_items, options.max_queries

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from embedders.errors import EmbedderError
+from services.runtime.errors import ServiceError
 from services.runtime.pipes import Block, Message, receive, send
 
 ORPHANED = 3
@@ -86,7 +87,7 @@ def main(fd: int, function: str) -> None:
         send(pipe, "result", value=dict(work(parent, argument)))
     except MemoryError:
         send(pipe, "failed", message="it ran out of memory", trace="")
-    except (EmbedderError, OSError) as error:
+    except (EmbedderError, ServiceError, OSError) as error:
         send(pipe, "failed", message=str(error), trace="")
     except Exception as error:  # noqa: BLE001 - the server tells it, and logs the trace
         message = f"{type(error).__name__}: {error}"

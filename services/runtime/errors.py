@@ -80,7 +80,7 @@ class SourceDeniedError(ServiceError):
         super().__init__(
             f"the server reads files {allowed}, and {source[:200]!r} is not there:"
             " the setting `roots` (LATENTSPACE_ROOTS='[\"/data\"]') names the folders that"
-            " training and evaluation may read"
+            " imports, training and evaluation may read"
         )
         self.field = field
 

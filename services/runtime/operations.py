@@ -13,9 +13,10 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from index.errors import StorageError
+from embedders.errors import EmbedderError
+from index.errors import StorageError, VectorIndexError
 from services.runtime.catalog import Catalog
-from services.runtime.errors import OperationNotFoundError, RequestError
+from services.runtime.errors import OperationNotFoundError, RequestError, ServiceError
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,8 @@ class Reporter:
 
     def __init__(self, stop: threading.Event, change: Callable[..., None]) -> None:
         self.metrics: dict[str, float] = {}
+        #: the newest that was told, shown or not
+        self.latest: dict[str, Any] = {}
         self._stop, self._change = stop, change
         self._shown, self._stage, self._stage_ns = 0.0, "", 0
 
@@ -102,15 +105,15 @@ class Reporter:
         now, fresh = time.monotonic(), stage != self._stage
         if fresh:
             self._stage, self._stage_ns = stage, time.time_ns()
+        self.latest = {
+            "stage": stage,
+            "stage_ns": self._stage_ns,
+            "done": done,
+            "total": total,
+        }
         if fresh or now - self._shown > REPORT_INTERVAL_S or done == total:
             self._shown = now
-            self._change(
-                stage=stage,
-                stage_ns=self._stage_ns,
-                done=done,
-                total=total,
-                metrics=dict(self.metrics),
-            )
+            self._change(**self.latest, metrics=dict(self.metrics))
 
     def note(self, metrics: Mapping[str, float]) -> None:
         """Figures of the work, such as the loss; they go with the next report."""
@@ -271,9 +274,13 @@ class Operations:
             if self._closing:
                 outcome = {"state": OperationState.FAILED, "failure": INTERRUPTED}
         except Exception as error:  # any failure of the work is the operation's outcome
-            logger.exception("operation failed", extra={"operation": operation_id})
+            # where it is of a kind that says what is wrong, the trace would say nothing more
+            expected = isinstance(error, (ServiceError, VectorIndexError, EmbedderError))
+            said = {"operation": operation_id, "error": str(error)}
+            logger.error("operation failed", exc_info=None if expected else error, extra=said)
             outcome = {"state": OperationState.FAILED, "failure": str(error)}
-        self._end(loop, operation_id, metrics=dict(reporter.metrics), **outcome)
+        told = {**reporter.latest, "metrics": dict(reporter.metrics)}
+        self._end(loop, operation_id, **told, **outcome)
 
     def _end(self, loop: asyncio.AbstractEventLoop, operation_id: str, **fields: Any) -> None:
         fields |= {"ended_ns": time.time_ns()}

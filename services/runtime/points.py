@@ -18,10 +18,15 @@ from services.runtime.pools import run_in
 
 @dataclass(frozen=True, slots=True)
 class PointWrites:
-    """Points to write: `vectors` or `items`, one for each id; `payloads` empty or one each."""
+    """Points to write: `vectors` or `items`, one for each id; `payloads` empty or one each.
+
+    Args:
+        modalities: what the vectors were made from; empty or one each.
+    """
 
     ids: Sequence[str]
     vectors: VectorRows | None = None
+    modalities: Sequence[str] = ()
     items: Sequence[Item] = ()
     payloads: Sequence[bytes] = ()
     options: EncodeOptions = EncodeOptions()
@@ -87,7 +92,7 @@ async def make_points(
     payloads = writes.payloads or None
     if writes.vectors is not None:
         check_rows("points.vectors", collection, writes.vectors)
-        modalities = ["vector"] * len(writes.ids)
+        modalities = writes.modalities or ["vector"] * len(writes.ids)
         points = Points(writes.ids, writes.vectors.rows, payloads, modalities)
         return Made(points, range(len(writes.ids)))
     embedded = await collections.embed(
@@ -152,11 +157,10 @@ def check_columns(writes: PointWrites) -> None:
     if given != count:
         name = "points.inputs" if writes.vectors is None else "points.vectors"
         raise RequestError(name, f"{given} given for {count} ids; give one for each id")
-    if writes.payloads and len(writes.payloads) != count:
-        raise RequestError(
-            "points.payloads",
-            f"{len(writes.payloads)} given for {count} ids; give none, or one for each id",
-        )
+    for column in ("payloads", "modalities"):
+        if (given := len(getattr(writes, column))) not in (0, count):
+            message = f"{given} given for {count} ids; give none, or one for each id"
+            raise RequestError(f"points.{column}", message)
 
 
 def check_rows(field_name: str, collection: Collection, vectors: VectorRows) -> None:

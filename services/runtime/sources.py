@@ -1,7 +1,7 @@
 """Files that callers name and the server reads: only below the folders that its owner allows."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from services.runtime.errors import RequestError, SourceDeniedError
@@ -14,8 +14,8 @@ class Sources:
         roots: absolute paths; none means that no file is read.
     """
 
-    def __init__(self, roots: Sequence[Path]) -> None:
-        self._roots = [str(root) for root in roots]
+    def __init__(self, roots: Iterable[Path]) -> None:
+        self.roots = [str(root) for root in roots]
 
     def find(self, source: str, field: str = "source") -> Path:
         """The file or folder of a name, links followed.
@@ -29,9 +29,9 @@ class Sources:
         """
         if not source or "\0" in source:
             raise RequestError(field, f"{field}: name a file or folder below the server's roots")
-        denied = SourceDeniedError(source, self._roots, field)
+        denied = SourceDeniedError(source, self.roots, field)
         # the roots anew each time: a folder may be mounted while the server runs
-        roots = [Path(root).resolve() for root in self._roots]
+        roots = [Path(root).resolve() for root in self.roots]
         # joined to an absolute path, a root has no say
         found = [path for path in (_resolved(root / source) for root in roots) if path]
         allowed = [path for path in found if any(path.is_relative_to(root) for root in roots)]

@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[2]
 CALLS = {
     "EmbeddingService": "ListModels GetModel LoadModel UnloadModel Embed EmbedStream",
     "CollectionService": "CreateCollection GetCollection ListCollections DeleteCollection"
-    " UpsertPoints ImportPoints GetPoints ListPoints UpdatePayload DeletePoints CountPoints"
+    " UpsertPoints ImportPoints ImportSource GetPoints ListPoints UpdatePayload DeletePoints"
+    " CountPoints"
     " UpdateCollection SetAlias DeleteAlias OptimizeCollection MeasureRecall CreateSnapshot"
     " ListSnapshots RestoreSnapshot",
     "SearchService": "Search Analogy Compare",

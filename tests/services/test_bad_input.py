@@ -185,6 +185,26 @@ def test_columns_of_different_lengths(channel: grpc.Channel, filled: str) -> Non
     assert refused(call, request)[2] == "points.vectors"
 
 
+def test_vectors_keep_what_they_were_made_from(
+    channel: grpc.Channel, client: Client, name: str
+) -> None:
+    client.create_collection(name, model="toy")
+    call = CollectionServiceStub(channel).UpsertPoints
+    kinds = [types.MODALITY_IMAGE, types.MODALITY_UNSPECIFIED]
+
+    def write(kinds: list[Any], **more: Any) -> collections.UpsertPointsRequest:
+        points = collections.PointWrites(ids=["a", "b"], modalities=kinds, **more)
+        return collections.UpsertPointsRequest(collection=name, points=points)
+
+    rows = {"vectors": batch(np.ones((2, DIM)))}
+    assert call(write(kinds, **rows)).written == 2
+    assert [one.modality for one in client.get(name, ["a", "b"])] == ["image", "vector"]
+    assert refused(call, write(kinds[:1], **rows))[2] == "points.modalities"
+    assert refused(call, write([7, 1], **rows))[2] == "points.modalities"
+    texts = {"inputs": [types.Input(text="x"), types.Input(text="y")]}
+    assert refused(call, write(kinds, **texts))[2] == "points.modalities"
+
+
 def test_a_message_over_the_limit(channel: grpc.Channel, filled: str) -> None:
     request = embedding.EmbedRequest(model="toy", inputs=[types.Input(text="x" * 100_000_000)])
     code, _, _, message = refused(EmbeddingServiceStub(channel).Embed, request)

@@ -43,6 +43,17 @@ def test_embedding_is_the_encoders_own(client: Client) -> None:
     np.testing.assert_allclose(client.embed("toy", texts=texts), expected, atol=1e-6)
 
 
+def test_models_say_what_they_were_made_from(client: Client) -> None:
+    other, words = client.model("other"), client.model("unloaded-words")
+    assert (other.family, other.source, other.options) == (
+        "hash",
+        "",
+        {"dim": DIM, "seed": "another"},
+    )
+    assert words.source.endswith("words.bin")
+    assert words.options == {}
+
+
 def test_half_precision_and_cut_dimensions(client: Client) -> None:
     full = client.embed("toy", texts=["a b c"])
     cut = client.embed("toy", texts=["a b c"], dimensions=5)

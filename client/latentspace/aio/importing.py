@@ -1,18 +1,22 @@
 """Calls that write any number of points."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from os import PathLike, fspath
+from typing import Any
 
-from latentspace.aio.base import AsyncCalls
+from latentspace.aio.operations import AsyncOperation, AsyncOperationCalls
 from latentspace.calls import CallKind
+from latentspace.payloads import dump_payload
 from latentspace.requests.importing import NewPoint, import_requests
 from latentspace.requests.options import EmbedOptions
 from latentspace.requests.points import MAX_INPUTS
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.results.point import UpsertedBatch
+from latentspace.v1 import collection_service_pb2
 
 
-class AsyncImportCalls(AsyncCalls):
-    """Points as a stream."""
+class AsyncImportCalls(AsyncOperationCalls):
+    """Points as a stream, and from files of the server."""
 
     async def upsert_stream(
         self,
@@ -52,3 +56,34 @@ class AsyncImportCalls(AsyncCalls):
             batch = UpsertedBatch.from_message(request.points.ids, reply)
             raise_failed(batch.errors, len(batch.ids), batch, on_error)
             yield batch
+
+    async def import_source(
+        self,
+        collection: str,
+        source: str | PathLike[str],
+        *,
+        params: Mapping[str, Any] | None = None,
+        wait: bool = False,
+        timeout_s: float | None = None,
+    ) -> AsyncOperation:
+        """Starts bringing a collection up to date with a file or folder of the server.
+
+        `result` has "read", "written", "unchanged", "failed", "deleted", "seconds", the first 20
+        "failures", "dead_letters" (a file of the server with all of them, or "") and
+        "provenance". It goes on without its caller; started again, it goes on where it stood.
+
+        Args:
+            collection: name or alias; it must be there.
+            source: file or folder that the server can see, below one of its `roots`.
+            params: how it is read and indexed: the names of `SourceOptions`, `JobOptions` and
+                `EmbedOptions`; unknown ones are refused.
+            wait: for the end; else the operation is returned as it starts.
+            timeout_s: limits the waiting.
+        """
+        request = collection_service_pb2.ImportSourceRequest(
+            collection=collection, source=fspath(source), params=dump_payload(params, "params")
+        )
+        reply = await self._rpc.unary(
+            self._stubs.collections.ImportSource, request, CallKind.CREATE
+        )
+        return await self._started(reply.operation, wait, timeout_s)

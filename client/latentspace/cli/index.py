@@ -1,8 +1,6 @@
 """latentspace index"""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,25 +8,25 @@ import typer
 
 from latentspace.cli.collections import fields_of
 from latentspace.cli.command import command
-from latentspace.cli.exits import ExitCode, UsageError, complain
-from latentspace.cli.failures import Failures
+from latentspace.cli.exits import UsageError
 from latentspace.cli.indexed import NewCollection, ensure_collection
+from latentspace.cli.on_server import index_on_server
 from latentspace.cli.output import Output
-from latentspace.cli.progress import Reporter, duration, event
+from latentspace.cli.running import Run, run_told
 from latentspace.enums import FieldType, Metric, Modality
-from latentspace.errors import DeadlineError, UnavailableError
+from latentspace.indexing.engines import ClusterOptions, Engine, find_engine
 from latentspace.indexing.export import open_export
 from latentspace.indexing.export_format import ExportError, ExportSource
 from latentspace.indexing.job import run_job
-from latentspace.indexing.options import JobOptions, Progress, SourceError, TooManyErrorsError
+from latentspace.indexing.options import JobOptions, SourceError
 from latentspace.indexing.records import Source
 from latentspace.indexing.sources.choosing import open_source
 from latentspace.indexing.sources.distinct import Distinct
+from latentspace.indexing.sources.opening import STDIN
 from latentspace.indexing.sources.options import SourceKind, SourceOptions
 from latentspace.requests.options import EmbedOptions
 from latentspace.sync.client import Client
 
-AGAIN = "what is written stays; run it again to go on"
 TYPED = (".csv", ".tsv")
 
 
@@ -87,6 +85,19 @@ def index(
     dead_letters: Annotated[
         Path | None, typer.Option(help="Write what failed to this file, JSON lines.")
     ] = None,
+    on_server: Annotated[
+        bool, typer.Option("--on-server", help="The server reads the source, below its roots.")
+    ] = False,
+    ray: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Work on a Ray cluster: auto, local, HOST:PORT.")
+    ] = "",
+    ray_readers: Annotated[int, typer.Option(min=1, help="Processes that read the source.")] = 2,
+    ray_encoders: Annotated[
+        int, typer.Option(min=0, help="Processes that encode; 0: as many as fit.")
+    ] = 0,
+    ray_gpus: Annotated[
+        float, typer.Option(min=0.0, help="Each encoder's share of a GPU, such as 0.5.")
+    ] = 0.0,
 ) -> None:
     """Bring a collection up to date with a source; stopped anywhere, run it again to go on."""
     fields = fields_of(field or [])
@@ -104,20 +115,26 @@ def index(
         quotes=quotes,
         header=header,
     )
-    if dead_letters is not None and _same(dead_letters, Path(source)):
-        raise UsageError(f"--dead-letters {dead_letters} is the source, and would be overwritten")
-    records = _opened(source, said)
     wanted = NewCollection(collection, model, dim, metric, recipe, fields)
-    ensure_collection(client, wanted, records)
     embed = EmbedOptions(role=role) if role else EmbedOptions()
     options = JobOptions(collection, batch, delete_missing, max_errors, resize, embed)
+    if on_server:
+        _check_on_server(source, dead_letters, ray)
+        ensure_collection(client, wanted)
+        index_on_server(client, out, source, said, options)
+        return
+    if dead_letters is not None and _same(dead_letters, Path(source)):
+        raise UsageError(f"--dead-letters {dead_letters} is the source, and would be overwritten")
+    engine = _ray() if ray else None
+    records = _opened(source, said)
+    ensure_collection(client, wanted, records)
     if isinstance(records, ExportSource):
         records = Distinct(records)
-    with Failures(out, dead_letters) as failures, _ends_told(failures):
-        done = _run(client, out, records, options, failures)
-    if done.failed:
-        good = done.written + done.unchanged
-        raise typer.Exit(ExitCode.PARTIAL if good else ExitCode.REFUSED)
+    run: Run = partial(run_job, client, records, options)
+    if engine is not None:
+        cluster = ClusterOptions(ray, ray_readers, ray_encoders, ray_gpus)
+        run = partial(engine, client.target, records, options, cluster)
+    run_told(out, records, options, dead_letters, run)
 
 
 def add_index(app: typer.Typer) -> None:
@@ -137,6 +154,17 @@ def _same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
+def _check_on_server(source: str, dead_letters: Path | None, ray: str) -> None:
+    if source == STDIN:
+        raise UsageError("--on-server: the server cannot read this standard input; name a file")
+    if dead_letters is not None:
+        raise UsageError(
+            "--on-server: the server writes the dead letters itself, and the end says where"
+        )
+    if ray:
+        raise UsageError("pass --on-server or --ray, not both")
+
+
 def _opened(source: str, said: SourceOptions) -> Source:
     try:
         # who names columns or a kind means the file as such
@@ -146,61 +174,8 @@ def _opened(source: str, said: SourceOptions) -> Source:
         raise UsageError(str(error)) from error
 
 
-def _run(
-    client: Client, out: Output, source: Source, options: JobOptions, failures: Failures
-) -> Progress:
-    """Runs the job; however it ends, its counts are told."""
-    last = Progress()
-    reporter = Reporter(out, f"index {options.collection}")
-
-    def watch(progress: Progress) -> None:
-        nonlocal last
-        last = progress
-        _show(reporter, progress)
-
+def _ray() -> Engine:
     try:
-        with reporter:
-            return run_job(client, source, options, watch, failures)
-    finally:
-        _summary(out, source, options, last)
-
-
-def _show(reporter: Reporter, now: Progress) -> None:
-    counts = {"written": now.written, "unchanged": now.unchanged, "failed": now.failed}
-    if now.deleted:
-        counts["deleted"] = now.deleted
-    reporter.update(now.written + now.unchanged + now.failed, now.total, **counts)
-
-
-def _summary(out: Output, source: Source, options: JobOptions, last: Progress) -> None:
-    rate = (last.written + last.unchanged) / last.seconds if last.seconds else 0.0
-    if out.as_json:
-        where = {"source": source.name, "collection": options.collection}
-        event(out, "summary", **where, **asdict(last), rate=round(rate, 1))
-        return
-    deleted = f", {last.deleted:,} deleted" if options.delete_missing else ""
-    said = "indexed" if last.finished else "stopped"
-    out.say(
-        f"{said} {source.name} into {options.collection}: {last.written:,} written, "
-        f"{last.unchanged:,} unchanged, {last.failed:,} failed{deleted} "
-        f"in {duration(last.seconds)} ({rate:,.0f}/s)",
-        {},
-    )
-
-
-@contextmanager
-def _ends_told(failures: Failures) -> Iterator[None]:
-    """Says what failed, and what to do where the job did not come to its end."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        complain(f"interrupted: {AGAIN}")
-        raise
-    except (UnavailableError, DeadlineError):
-        complain(f"the job did not finish: {AGAIN}")
-        raise
-    except (SourceError, TooManyErrorsError) as error:
-        complain(f"{error} ({AGAIN})")
-        raise typer.Exit(ExitCode.REFUSED) from None
-    finally:
-        failures.tell()
+        return find_engine("ray")
+    except SourceError as error:
+        raise UsageError(f"--ray: {error}") from error

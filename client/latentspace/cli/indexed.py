@@ -31,8 +31,13 @@ class NewCollection:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-def ensure_collection(client: Client, wanted: NewCollection, source: Source) -> Collection:
+def ensure_collection(
+    client: Client, wanted: NewCollection, source: Source | None = None
+) -> Collection:
     """The collection of this name, with at least these fields.
+
+    Args:
+        source: what a new one is filled from, where it is at hand: an export says what it was.
 
     Raises:
         UsageError: it has another model, or nothing says of what a new one is.
@@ -49,7 +54,7 @@ def ensure_collection(client: Client, wanted: NewCollection, source: Source) -> 
     return client.update_collection(wanted.name, add_fields=missing) if missing else found
 
 
-def _created(client: Client, wanted: NewCollection, source: Source) -> Collection:
+def _created(client: Client, wanted: NewCollection, source: Source | None) -> Collection:
     about = source.about if isinstance(source, ExportSource) else None
     dim = wanted.dim or (source.dim if isinstance(source, ExportSource) else 0)
     if not wanted.model and not dim:

@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from latentspace.cli.command import command, group
 from latentspace.cli.output import Output
+from latentspace.cli.progress import duration
 from latentspace.enums import OperationState
 from latentspace.results.operation import OperationData
+from latentspace.results.operation import Progress as OperationProgress
 from latentspace.sync.client import Client
 from latentspace.sync.operations import Operation
 
@@ -80,8 +82,9 @@ def followed_operation(operation: Operation, out: Output) -> Operation:
             out.records([operation_record(last)], ())
         return last
     # on standard error: what is printed at the end may go to a pipe
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(f"{operation.kind} {operation.target}", total=None)
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}")
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(f"{operation.kind} {operation.target}", total=None, told="")
         for last in operation.watch():
             _advance(bars, bar, last)
     return last
@@ -94,4 +97,20 @@ def _advance(bars: Progress, bar: TaskID, operation: OperationData) -> None:
         description=f"{operation.kind} {operation.target}: {known.stage or operation.state}",
         completed=known.done,
         total=known.total or None,
+        told=progress_text(known),
     )
+
+
+def progress_text(known: OperationProgress) -> str:
+    """Counts, time left and figures of an operation: "3 of 5 epochs, 2:05 left, loss 0.31"."""
+    of = f" of {known.total:,}" if known.total else ""
+    parts = [
+        *([f"{known.done:,}{of} {known.unit}"] if known.total or known.done else []),
+        *([] if known.eta_ms is None else [f"{duration(known.eta_ms / 1000)} left"]),
+        *(f"{name} {_figure(value)}" for name, value in known.metrics.items()),
+    ]
+    return ", ".join(parts)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"

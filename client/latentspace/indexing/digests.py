@@ -45,5 +45,6 @@ def content_of(record: Record) -> bytes:
         case ImageInput():
             return image_bytes(given.source)
         case VectorInput():
-            return given.space_id.encode() + given.values.astype("<f4").tobytes()
+            known = given.space_id + (given.modality or "")
+            return known.encode() + given.values.astype("<f4").tobytes()
     raise TypeError(f"{record.place}: a source does not give {type(given).__name__}")

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from latentspace.indexing.export_format import About, ExportError, ExportSource
+from latentspace.indexing.export_format import About, ExportError, ExportSource, modality_of
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record
 from latentspace.indexing.sources.fields import id_of
@@ -21,6 +21,10 @@ from latentspace.payloads import dump_payload
 from latentspace.results.point import Point
 
 VECTORS, IDS, PAYLOADS, META = "vectors.npy", "ids.txt", "payloads.jsonl", "meta.json"
+MODALITIES = "modalities.txt"
+EXPORT_FILES = (VECTORS, IDS, PAYLOADS, MODALITIES, META)
+#: files that may be missing, and the line that then stands for each of theirs
+ABSENT = {PAYLOADS: b"{}", MODALITIES: b""}
 
 
 class FolderWriter:
@@ -34,6 +38,7 @@ class FolderWriter:
             self._vectors = files.enter_context((folder / VECTORS).open("wb"))
             self._ids = files.enter_context((folder / IDS).open("wb"))
             self._payloads = files.enter_context((folder / PAYLOADS).open("wb"))
+            self._modalities = files.enter_context((folder / MODALITIES).open("wb"))
             self._head_bytes = _write_head(self._vectors, 0, self._dim)
             self._files = files.pop_all()
 
@@ -53,6 +58,7 @@ class FolderWriter:
         self._vectors.write(rows.tobytes())
         self._ids.writelines(point.id.encode() + b"\n" for point in points)
         self._payloads.writelines(dump_payload(point.payload) + b"\n" for point in points)
+        self._modalities.writelines(f"{point.modality or ''}\n".encode() for point in points)
         self._rows += len(points)
 
     def __enter__(self) -> Self:
@@ -74,8 +80,8 @@ class FolderWriter:
 class FolderExport(ExportSource):
     """The points of a folder that `FolderWriter` wrote, or of one like it made by hand.
 
-    Needed are vectors.npy, any number format, (n, dim), and ids.txt, n lines; payloads.jsonl and
-    meta.json may be left out.
+    Needed are vectors.npy, any number format, (n, dim), and ids.txt, n lines; payloads.jsonl,
+    modalities.txt and meta.json may be left out.
 
     Raises:
         SourceError: not such a folder.
@@ -103,21 +109,24 @@ class FolderExport(ExportSource):
 
     def __iter__(self) -> Iterator[Record | BadRecord]:
         space_id = self.about.space_id if self.about else ""
-        lines = zip(self._rows, self._lines(IDS), self._lines(PAYLOADS), strict=True)
+        columns = (self._lines(name) for name in (IDS, PAYLOADS, MODALITIES))
+        lines = zip(self._rows, *columns, strict=True)
         try:
-            for number, (row, id, payload) in enumerate(lines, start=1):
+            for number, (row, id, payload, kind) in enumerate(lines, start=1):
                 place = f"{self.name}:{number}"
-                vector = VectorInput(row.astype(np.float32), space_id)
+                modality = modality_of(kind.decode())
+                vector = VectorInput(row.astype(np.float32), space_id, modality)
                 yield _record(id.decode(), vector, payload, place)
         except ValueError as error:
             raise SourceError(
-                f"{self.name}: {VECTORS}, {IDS} and {PAYLOADS} do not belong together ({error})"
+                f"{self.name}: {VECTORS}, {IDS}, {PAYLOADS} and {MODALITIES} do not belong"
+                f" together ({error})"
             ) from error
 
     def _lines(self, name: str) -> Iterator[bytes]:
         path = self._folder / name
-        if name == PAYLOADS and not path.exists():
-            yield from repeat(b"{}", len(self._rows))
+        if name in ABSENT and not path.exists():
+            yield from repeat(ABSENT[name], len(self._rows))
             return
         try:
             with path.open("rb") as lines:

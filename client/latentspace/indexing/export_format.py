@@ -7,6 +7,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from latentspace.enums import Modality
 from latentspace.indexing.records import Source
 from latentspace.results.collection import Collection
 from latentspace.results.point import Point
@@ -99,6 +100,11 @@ class ExportSource(Source):
     def dim(self) -> int:
         """Numbers a vector."""
         raise NotImplementedError
+
+
+def modality_of(name: str | None) -> Modality | None:
+    """What a vector was made from, by its name in an export; None where that says nothing."""
+    return Modality(name) if name in set(Modality) else None
 
 
 def arrow_module(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from latentspace.enums import FieldType
-from latentspace.indexing.export_format import About, ExportSource, arrow_module
+from latentspace.indexing.export_format import About, ExportSource, arrow_module, modality_of
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record
 from latentspace.inputs import VectorInput
@@ -172,13 +172,16 @@ class ParquetExport(ExportSource):
 
     def _records(self, batch: Any, first: int) -> Iterator[Record | BadRecord]:
         rows = batch.column("vector").flatten().to_numpy().reshape(-1, self.dim)
-        ids, payloads = (batch.column(name).to_pylist() for name in ("id", "payload"))
+        ids, kinds, payloads = (
+            batch.column(name).to_pylist() for name in ("id", "modality", "payload")
+        )
         cells = {name: batch.column(name).to_pylist() for name in self.about.columns}
-        for i, (id, text) in enumerate(zip(ids, payloads, strict=True)):
+        for i, (id, kind, text) in enumerate(zip(ids, kinds, payloads, strict=True)):
             place = f"{self.name}:{first + i + 1}"
             own = {name: column[i] for name, column in cells.items() if column[i] is not None}
             payload = {**json.loads(text or "{}"), **own}
-            yield Record(id, VectorInput(rows[i], self.about.space_id), payload, place)
+            vector = VectorInput(rows[i], self.about.space_id, modality_of(kind))
+            yield Record(id, vector, payload, place)
 
 
 def is_parquet_export(path: Path) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from latentspace.calls import ClientOptions
 from latentspace.chunks import split
+from latentspace.enums import Modality, to_wire
 from latentspace.errors import InvalidArgumentError
 from latentspace.inputs import Input, VectorInput, input_message
 from latentspace.payloads import Payload, dump_payload
@@ -85,6 +86,9 @@ def _writes(
     if vectors:
         rows = [item for _, _, item in part if isinstance(item, VectorInput)]
         writes.vectors.CopyFrom(pack(np.stack([row.values for row in rows]), rows[0].space_id))
+        if any(row.modality for row in rows):
+            known = (to_wire(Modality, row.modality, "modality") for row in rows)
+            writes.modalities.extend(known)
     else:
         writes.inputs.extend(item for _, _, item in part if isinstance(item, types_pb2.Input))
         if (wanted := embed_options(embed)) is not None:

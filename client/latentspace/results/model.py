@@ -1,9 +1,11 @@
 """Models."""
 
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from latentspace.enums import Dtype, Modality, ModelState, from_wire
+from latentspace.payloads import load_payload
 from latentspace.v1 import embedding_service_pb2
 
 
@@ -37,6 +39,9 @@ class Model:
         vocabulary_size: keys of a lookup model; 0 where it has none.
         logit_scale: factor on cosines before the softmax; None where the model has none.
         same_threshold: calibrated score from which two items count as the same, or None.
+        source: where its weights come from, as configured: a path of the server, a hub name or a
+            packaged name; "" is the family's own.
+        options: the family's options, as configured.
     """
 
     id: str
@@ -57,6 +62,8 @@ class Model:
     logit_bias: float | None = None
     same_threshold: float | None = None
     memory_bytes: int = 0
+    source: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_message(cls, message: embedding_service_pb2.Model) -> Self:
@@ -81,4 +88,6 @@ class Model:
             logit_bias=message.logit_bias if message.HasField("logit_bias") else None,
             same_threshold=message.same_threshold if message.HasField("same_threshold") else None,
             memory_bytes=message.memory_bytes,
+            source=message.source,
+            options=load_payload(message.options),
         )

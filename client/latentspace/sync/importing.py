@@ -1,19 +1,23 @@
 """Calls that write any number of points."""
 # Generated from aio/importing.py by scripts/generate_sync_client.py; edit that.
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike, fspath
+from typing import Any
 
 from latentspace.calls import CallKind
+from latentspace.payloads import dump_payload
 from latentspace.requests.importing import NewPoint, import_requests
 from latentspace.requests.options import EmbedOptions
 from latentspace.requests.points import MAX_INPUTS
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.results.point import UpsertedBatch
-from latentspace.sync.base import Calls
+from latentspace.sync.operations import Operation, OperationCalls
+from latentspace.v1 import collection_service_pb2
 
 
-class ImportCalls(Calls):
-    """Points as a stream."""
+class ImportCalls(OperationCalls):
+    """Points as a stream, and from files of the server."""
 
     def upsert_stream(
         self,
@@ -53,3 +57,32 @@ class ImportCalls(Calls):
             batch = UpsertedBatch.from_message(request.points.ids, reply)
             raise_failed(batch.errors, len(batch.ids), batch, on_error)
             yield batch
+
+    def import_source(
+        self,
+        collection: str,
+        source: str | PathLike[str],
+        *,
+        params: Mapping[str, Any] | None = None,
+        wait: bool = False,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Starts bringing a collection up to date with a file or folder of the server.
+
+        `result` has "read", "written", "unchanged", "failed", "deleted", "seconds", the first 20
+        "failures", "dead_letters" (a file of the server with all of them, or "") and
+        "provenance". It goes on without its caller; started again, it goes on where it stood.
+
+        Args:
+            collection: name or alias; it must be there.
+            source: file or folder that the server can see, below one of its `roots`.
+            params: how it is read and indexed: the names of `SourceOptions`, `JobOptions` and
+                `EmbedOptions`; unknown ones are refused.
+            wait: for the end; else the operation is returned as it starts.
+            timeout_s: limits the waiting.
+        """
+        request = collection_service_pb2.ImportSourceRequest(
+            collection=collection, source=fspath(source), params=dump_payload(params, "params")
+        )
+        reply = self._rpc.unary(self._stubs.collections.ImportSource, request, CallKind.CREATE)
+        return self._started(reply.operation, wait, timeout_s)

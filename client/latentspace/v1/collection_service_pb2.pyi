@@ -663,6 +663,7 @@ class PointWrites(_message.Message):
     PAYLOADS_FIELD_NUMBER: _builtins.int
     VECTOR_NAME_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    MODALITIES_FIELD_NUMBER: _builtins.int
     vector_name: _builtins.str
     """Which vector of the points; "" is the only one served at first."""
     @_builtins.property
@@ -685,6 +686,10 @@ class PointWrites(_message.Message):
     def options(self) -> _types_pb2.EmbedOptions:
         """How to embed `inputs`."""
 
+    @_builtins.property
+    def modalities(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Modality.ValueType]:
+        """What `vectors` were made from, where the caller knows; empty, or one for each id."""
+
     def __init__(
         self,
         *,
@@ -694,10 +699,11 @@ class PointWrites(_message.Message):
         payloads: _abc.Iterable[_builtins.bytes] | None = ...,
         vector_name: _builtins.str = ...,
         options: _types_pb2.EmbedOptions | None = ...,
+        modalities: _abc.Iterable[_types_pb2.Modality.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "inputs", b"inputs", "options", b"options", "payloads", b"payloads", "vector_name", b"vector_name", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "inputs", b"inputs", "modalities", b"modalities", "options", b"options", "payloads", b"payloads", "vector_name", b"vector_name", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -840,6 +846,60 @@ class ImportPointsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportPointsResponse: _TypeAlias = ImportPointsResponse  # noqa: Y015
+
+@_typing.final
+class ImportSourceRequest(_message.Message):
+    """Asks to import from a file or folder of the server."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PARAMS_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name or alias; it must be there."""
+    source: _builtins.str
+    """File or folder the server can see, under one of its allowed roots."""
+    params: _builtins.bytes
+    """How the source is read and indexed, a JSON object; UTF-8. Unknown names are refused."""
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        source: _builtins.str = ...,
+        params: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "params", b"params", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportSourceRequest: _TypeAlias = ImportSourceRequest  # noqa: Y015
+
+@_typing.final
+class ImportSourceResponse(_message.Message):
+    """The import was started."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_service_pb2.Operation:
+        """To watch."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_service_pb2.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportSourceResponse: _TypeAlias = ImportSourceResponse  # noqa: Y015
 
 @_typing.final
 class GetPointsRequest(_message.Message):

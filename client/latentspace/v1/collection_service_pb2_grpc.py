@@ -70,6 +70,11 @@ class CollectionServiceStub:
                 request_serializer=latentspace_dot_v1_dot_collection__service__pb2.ImportPointsRequest.SerializeToString,
                 response_deserializer=latentspace_dot_v1_dot_collection__service__pb2.ImportPointsResponse.FromString,
                 _registered_method=True)
+        self.ImportSource = channel.unary_unary(
+                '/latentspace.v1.CollectionService/ImportSource',
+                request_serializer=latentspace_dot_v1_dot_collection__service__pb2.ImportSourceRequest.SerializeToString,
+                response_deserializer=latentspace_dot_v1_dot_collection__service__pb2.ImportSourceResponse.FromString,
+                _registered_method=True)
         self.GetPoints = channel.unary_unary(
                 '/latentspace.v1.CollectionService/GetPoints',
                 request_serializer=latentspace_dot_v1_dot_collection__service__pb2.GetPointsRequest.SerializeToString,
@@ -180,6 +185,16 @@ class CollectionServiceServicer:
 
     def ImportPoints(self, request_iterator, context):
         """Writes batch after batch; each is acknowledged when it is on disk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportSource(self, request, context):
+        """Starts bringing a collection up to date with a file or folder of the server; watch the
+        operation. Result: {"collection", "read", "written", "unchanged", "failed", "deleted",
+        "seconds", "failures": [{"place", "id", "reason", "message"}, ...] (the first 20),
+        "dead_letters": file of the server with all of them or "", "provenance": {...}}.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -306,6 +321,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.ImportPoints,
                     request_deserializer=latentspace_dot_v1_dot_collection__service__pb2.ImportPointsRequest.FromString,
                     response_serializer=latentspace_dot_v1_dot_collection__service__pb2.ImportPointsResponse.SerializeToString,
+            ),
+            'ImportSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportSource,
+                    request_deserializer=latentspace_dot_v1_dot_collection__service__pb2.ImportSourceRequest.FromString,
+                    response_serializer=latentspace_dot_v1_dot_collection__service__pb2.ImportSourceResponse.SerializeToString,
             ),
             'GetPoints': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPoints,
@@ -558,6 +578,33 @@ class CollectionService:
             '/latentspace.v1.CollectionService/ImportPoints',
             latentspace_dot_v1_dot_collection__service__pb2.ImportPointsRequest.SerializeToString,
             latentspace_dot_v1_dot_collection__service__pb2.ImportPointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentspace.v1.CollectionService/ImportSource',
+            latentspace_dot_v1_dot_collection__service__pb2.ImportSourceRequest.SerializeToString,
+            latentspace_dot_v1_dot_collection__service__pb2.ImportSourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

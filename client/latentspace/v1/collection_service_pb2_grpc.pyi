@@ -47,6 +47,12 @@ class CollectionServiceStub:
     """Writes points; one with a known id is replaced. Acknowledged means on disk."""
     ImportPoints: _grpc.StreamStreamMultiCallable[_collection_service_pb2.ImportPointsRequest, _collection_service_pb2.ImportPointsResponse]
     """Writes batch after batch; each is acknowledged when it is on disk."""
+    ImportSource: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ImportSourceRequest, _collection_service_pb2.ImportSourceResponse]
+    """Starts bringing a collection up to date with a file or folder of the server; watch the
+    operation. Result: {"collection", "read", "written", "unchanged", "failed", "deleted",
+    "seconds", "failures": [{"place", "id", "reason", "message"}, ...] (the first 20),
+    "dead_letters": file of the server with all of them or "", "provenance": {...}}.
+    """
     GetPoints: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetPointsRequest, _collection_service_pb2.GetPointsResponse]
     """Points by id. Unknown ids are listed in `errors`."""
     ListPoints: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListPointsRequest, _collection_service_pb2.ListPointsResponse]
@@ -91,6 +97,12 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """Writes points; one with a known id is replaced. Acknowledged means on disk."""
     ImportPoints: _aio.StreamStreamMultiCallable[_collection_service_pb2.ImportPointsRequest, _collection_service_pb2.ImportPointsResponse]  # type: ignore[assignment]
     """Writes batch after batch; each is acknowledged when it is on disk."""
+    ImportSource: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.ImportSourceRequest, _collection_service_pb2.ImportSourceResponse]  # type: ignore[assignment]
+    """Starts bringing a collection up to date with a file or folder of the server; watch the
+    operation. Result: {"collection", "read", "written", "unchanged", "failed", "deleted",
+    "seconds", "failures": [{"place", "id", "reason", "message"}, ...] (the first 20),
+    "dead_letters": file of the server with all of them or "", "provenance": {...}}.
+    """
     GetPoints: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetPointsRequest, _collection_service_pb2.GetPointsResponse]  # type: ignore[assignment]
     """Points by id. Unknown ids are listed in `errors`."""
     ListPoints: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.ListPointsRequest, _collection_service_pb2.ListPointsResponse]  # type: ignore[assignment]
@@ -174,6 +186,18 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_collection_service_pb2.ImportPointsResponse], _abc.AsyncIterator[_collection_service_pb2.ImportPointsResponse]]:
         """Writes batch after batch; each is acknowledged when it is on disk."""
+
+    @_abc_1.abstractmethod
+    def ImportSource(
+        self,
+        request: _collection_service_pb2.ImportSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.ImportSourceResponse, _abc.Awaitable[_collection_service_pb2.ImportSourceResponse]]:
+        """Starts bringing a collection up to date with a file or folder of the server; watch the
+        operation. Result: {"collection", "read", "written", "unchanged", "failed", "deleted",
+        "seconds", "failures": [{"place", "id", "reason", "message"}, ...] (the first 20),
+        "dead_letters": file of the server with all of them or "", "provenance": {...}}.
+        """
 
     @_abc_1.abstractmethod
     def GetPoints(

@@ -25,47 +25,47 @@ _sym_db = _symbol_database.Default()
 from latentspace.v1 import types_pb2 as latentspace_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&latentspace/v1/embedding_service.proto\x12\x0elatentspace.v1\x1a\x1alatentspace/v1/types.proto\"m\n\x0bModelLimits\x12\x12\n\nmax_tokens\x18\x01 \x01(\r\x12\x17\n\x0fmax_image_bytes\x18\x02 \x01(\x04\x12\x18\n\x10max_image_pixels\x18\x03 \x01(\x04\x12\x17\n\x0fmax_batch_items\x18\x04 \x01(\r\"\x82\x04\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12,\n\nmodalities\x18\x03 \x03(\x0e\x32\x18.latentspace.v1.Modality\x12\x0b\n\x03\x64im\x18\x04 \x01(\r\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x10\n\x08space_id\x18\x06 \x01(\t\x12)\n\x05state\x18\x07 \x01(\x0e\x32\x1a.latentspace.v1.ModelState\x12\x14\n\x0cstate_reason\x18\x08 \x01(\t\x12+\n\x06limits\x18\t \x01(\x0b\x32\x1b.latentspace.v1.ModelLimits\x12\r\n\x05roles\x18\n \x03(\t\x12,\n\rcompute_dtype\x18\x0b \x01(\x0e\x32\x15.latentspace.v1.Dtype\x12\x0e\n\x06\x64\x65vice\x18\x0c \x01(\t\x12\x12\n\nnormalized\x18\r \x01(\x08\x12\x17\n\x0fvocabulary_size\x18\x0e \x01(\x04\x12\x18\n\x0blogit_scale\x18\x0f \x01(\x02H\x00\x88\x01\x01\x12\x17\n\nlogit_bias\x18\x10 \x01(\x02H\x01\x88\x01\x01\x12\x1b\n\x0esame_threshold\x18\x11 \x01(\x02H\x02\x88\x01\x01\x12\x14\n\x0cmemory_bytes\x18\x12 \x01(\x04\x42\x0e\n\x0c_logit_scaleB\r\n\x0b_logit_biasB\x11\n\x0f_same_threshold\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.latentspace.v1.Model\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"8\n\x10GetModelResponse\x12$\n\x05model\x18\x01 \x01(\x0b\x32\x15.latentspace.v1.Model\"!\n\x10LoadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"9\n\x11LoadModelResponse\x12$\n\x05model\x18\x01 \x01(\x0b\x32\x15.latentspace.v1.Model\"#\n\x12UnloadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\";\n\x13UnloadModelResponse\x12$\n\x05model\x18\x01 \x01(\x0b\x32\x15.latentspace.v1.Model\"N\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\r\n\x05width\x18\x03 \x01(\x02\x12\x0e\n\x06height\x18\x04 \x01(\x02\x12\x0f\n\x07quality\x18\x05 \x01(\x02\"\xde\x01\n\nEmbeddings\x12,\n\x07vectors\x18\x01 \x01(\x0b\x32\x1b.latentspace.v1.VectorBatch\x12\x13\n\x0binput_index\x18\x02 \x03(\r\x12\'\n\x07regions\x18\x03 \x03(\x0b\x32\x16.latentspace.v1.Region\x12\x14\n\x0ctoken_counts\x18\x04 \x03(\r\x12\x11\n\ttruncated\x18\x05 \x03(\r\x12\x10\n\x08\x63omposed\x18\x06 \x03(\r\x12)\n\x06\x65rrors\x18\x07 \x03(\x0b\x32\x19.latentspace.v1.ItemError\"s\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.latentspace.v1.Input\x12-\n\x07options\x18\x03 \x01(\x0b\x32\x1c.latentspace.v1.EmbedOptions\"g\n\rEmbedResponse\x12.\n\nembeddings\x18\x01 \x01(\x0b\x32\x1a.latentspace.v1.Embeddings\x12&\n\x06timing\x18\x02 \x01(\x0b\x32\x16.latentspace.v1.Timing\"\x8b\x01\n\x12\x45mbedStreamRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.latentspace.v1.Input\x12-\n\x07options\x18\x03 \x01(\x0b\x32\x1c.latentspace.v1.EmbedOptions\x12\x10\n\x08\x62\x61tch_id\x18\x04 \x01(\x04\"\x7f\n\x13\x45mbedStreamResponse\x12.\n\nembeddings\x18\x01 \x01(\x0b\x32\x1a.latentspace.v1.Embeddings\x12&\n\x06timing\x18\x02 \x01(\x0b\x32\x16.latentspace.v1.Timing\x12\x10\n\x08\x62\x61tch_id\x18\x03 \x01(\x04*\x8b\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x04\x32\x82\x04\n\x10\x45mbeddingService\x12S\n\nListModels\x12!.latentspace.v1.ListModelsRequest\x1a\".latentspace.v1.ListModelsResponse\x12M\n\x08GetModel\x12\x1f.latentspace.v1.GetModelRequest\x1a .latentspace.v1.GetModelResponse\x12P\n\tLoadModel\x12 .latentspace.v1.LoadModelRequest\x1a!.latentspace.v1.LoadModelResponse\x12V\n\x0bUnloadModel\x12\".latentspace.v1.UnloadModelRequest\x1a#.latentspace.v1.UnloadModelResponse\x12\x44\n\x05\x45mbed\x12\x1c.latentspace.v1.EmbedRequest\x1a\x1d.latentspace.v1.EmbedResponse\x12Z\n\x0b\x45mbedStream\x12\".latentspace.v1.EmbedStreamRequest\x1a#.latentspace.v1.EmbedStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&latentspace/v1/embedding_service.proto\x12\x0elatentspace.v1\x1a\x1alatentspace/v1/types.proto\"m\n\x0bModelLimits\x12\x12\n\nmax_tokens\x18\x01 \x01(\r\x12\x17\n\x0fmax_image_bytes\x18\x02 \x01(\x04\x12\x18\n\x10max_image_pixels\x18\x03 \x01(\x04\x12\x17\n\x0fmax_batch_items\x18\x04 \x01(\r\"\xa3\x04\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12,\n\nmodalities\x18\x03 \x03(\x0e\x32\x18.latentspace.v1.Modality\x12\x0b\n\x03\x64im\x18\x04 \x01(\r\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x10\n\x08space_id\x18\x06 \x01(\t\x12)\n\x05state\x18\x07 \x01(\x0e\x32\x1a.latentspace.v1.ModelState\x12\x14\n\x0cstate_reason\x18\x08 \x01(\t\x12+\n\x06limits\x18\t \x01(\x0b\x32\x1b.latentspace.v1.ModelLimits\x12\r\n\x05roles\x18\n \x03(\t\x12,\n\rcompute_dtype\x18\x0b \x01(\x0e\x32\x15.latentspace.v1.Dtype\x12\x0e\n\x06\x64\x65vice\x18\x0c \x01(\t\x12\x12\n\nnormalized\x18\r \x01(\x08\x12\x17\n\x0fvocabulary_size\x18\x0e \x01(\x04\x12\x18\n\x0blogit_scale\x18\x0f \x01(\x02H\x00\x88\x01\x01\x12\x17\n\nlogit_bias\x18\x10 \x01(\x02H\x01\x88\x01\x01\x12\x1b\n\x0esame_threshold\x18\x11 \x01(\x02H\x02\x88\x01\x01\x12\x14\n\x0cmemory_bytes\x18\x12 \x01(\x04\x12\x0e\n\x06source\x18\x13 \x01(\t\x12\x0f\n\x07options\x18\x14 \x01(\x0c\x42\x0e\n\x0c_logit_scaleB\r\n\x0b_logit_biasB\x11\n\x0f_same_threshold\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.latentspace.v1.Model\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"8\n\x10GetModelResponse\x12$\n\x05model\x18\x01 \x01(\x0b\x32\x15.latentspace.v1.Model\"!\n\x10LoadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"9\n\x11LoadModelResponse\x12$\n\x05model\x18\x01 \x01(\x0b\x32\x15.latentspace.v1.Model\"#\n\x12UnloadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\";\n\x13UnloadModelResponse\x12$\n\x05model\x18\x01 \x01(\x0b\x32\x15.latentspace.v1.Model\"N\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\r\n\x05width\x18\x03 \x01(\x02\x12\x0e\n\x06height\x18\x04 \x01(\x02\x12\x0f\n\x07quality\x18\x05 \x01(\x02\"\xde\x01\n\nEmbeddings\x12,\n\x07vectors\x18\x01 \x01(\x0b\x32\x1b.latentspace.v1.VectorBatch\x12\x13\n\x0binput_index\x18\x02 \x03(\r\x12\'\n\x07regions\x18\x03 \x03(\x0b\x32\x16.latentspace.v1.Region\x12\x14\n\x0ctoken_counts\x18\x04 \x03(\r\x12\x11\n\ttruncated\x18\x05 \x03(\r\x12\x10\n\x08\x63omposed\x18\x06 \x03(\r\x12)\n\x06\x65rrors\x18\x07 \x03(\x0b\x32\x19.latentspace.v1.ItemError\"s\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.latentspace.v1.Input\x12-\n\x07options\x18\x03 \x01(\x0b\x32\x1c.latentspace.v1.EmbedOptions\"g\n\rEmbedResponse\x12.\n\nembeddings\x18\x01 \x01(\x0b\x32\x1a.latentspace.v1.Embeddings\x12&\n\x06timing\x18\x02 \x01(\x0b\x32\x16.latentspace.v1.Timing\"\x8b\x01\n\x12\x45mbedStreamRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.latentspace.v1.Input\x12-\n\x07options\x18\x03 \x01(\x0b\x32\x1c.latentspace.v1.EmbedOptions\x12\x10\n\x08\x62\x61tch_id\x18\x04 \x01(\x04\"\x7f\n\x13\x45mbedStreamResponse\x12.\n\nembeddings\x18\x01 \x01(\x0b\x32\x1a.latentspace.v1.Embeddings\x12&\n\x06timing\x18\x02 \x01(\x0b\x32\x16.latentspace.v1.Timing\x12\x10\n\x08\x62\x61tch_id\x18\x03 \x01(\x04*\x8b\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x04\x32\x82\x04\n\x10\x45mbeddingService\x12S\n\nListModels\x12!.latentspace.v1.ListModelsRequest\x1a\".latentspace.v1.ListModelsResponse\x12M\n\x08GetModel\x12\x1f.latentspace.v1.GetModelRequest\x1a .latentspace.v1.GetModelResponse\x12P\n\tLoadModel\x12 .latentspace.v1.LoadModelRequest\x1a!.latentspace.v1.LoadModelResponse\x12V\n\x0bUnloadModel\x12\".latentspace.v1.UnloadModelRequest\x1a#.latentspace.v1.UnloadModelResponse\x12\x44\n\x05\x45mbed\x12\x1c.latentspace.v1.EmbedRequest\x1a\x1d.latentspace.v1.EmbedResponse\x12Z\n\x0b\x45mbedStream\x12\".latentspace.v1.EmbedStreamRequest\x1a#.latentspace.v1.EmbedStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'latentspace.v1.embedding_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELSTATE']._serialized_start=1879
-  _globals['_MODELSTATE']._serialized_end=2018
+  _globals['_MODELSTATE']._serialized_start=1912
+  _globals['_MODELSTATE']._serialized_end=2051
   _globals['_MODELLIMITS']._serialized_start=86
   _globals['_MODELLIMITS']._serialized_end=195
   _globals['_MODEL']._serialized_start=198
-  _globals['_MODEL']._serialized_end=712
-  _globals['_LISTMODELSREQUEST']._serialized_start=714
-  _globals['_LISTMODELSREQUEST']._serialized_end=733
-  _globals['_LISTMODELSRESPONSE']._serialized_start=735
-  _globals['_LISTMODELSRESPONSE']._serialized_end=794
-  _globals['_GETMODELREQUEST']._serialized_start=796
-  _globals['_GETMODELREQUEST']._serialized_end=828
-  _globals['_GETMODELRESPONSE']._serialized_start=830
-  _globals['_GETMODELRESPONSE']._serialized_end=886
-  _globals['_LOADMODELREQUEST']._serialized_start=888
-  _globals['_LOADMODELREQUEST']._serialized_end=921
-  _globals['_LOADMODELRESPONSE']._serialized_start=923
-  _globals['_LOADMODELRESPONSE']._serialized_end=980
-  _globals['_UNLOADMODELREQUEST']._serialized_start=982
-  _globals['_UNLOADMODELREQUEST']._serialized_end=1017
-  _globals['_UNLOADMODELRESPONSE']._serialized_start=1019
-  _globals['_UNLOADMODELRESPONSE']._serialized_end=1078
-  _globals['_REGION']._serialized_start=1080
-  _globals['_REGION']._serialized_end=1158
-  _globals['_EMBEDDINGS']._serialized_start=1161
-  _globals['_EMBEDDINGS']._serialized_end=1383
-  _globals['_EMBEDREQUEST']._serialized_start=1385
-  _globals['_EMBEDREQUEST']._serialized_end=1500
-  _globals['_EMBEDRESPONSE']._serialized_start=1502
-  _globals['_EMBEDRESPONSE']._serialized_end=1605
-  _globals['_EMBEDSTREAMREQUEST']._serialized_start=1608
-  _globals['_EMBEDSTREAMREQUEST']._serialized_end=1747
-  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=1749
-  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=1876
-  _globals['_EMBEDDINGSERVICE']._serialized_start=2021
-  _globals['_EMBEDDINGSERVICE']._serialized_end=2535
+  _globals['_MODEL']._serialized_end=745
+  _globals['_LISTMODELSREQUEST']._serialized_start=747
+  _globals['_LISTMODELSREQUEST']._serialized_end=766
+  _globals['_LISTMODELSRESPONSE']._serialized_start=768
+  _globals['_LISTMODELSRESPONSE']._serialized_end=827
+  _globals['_GETMODELREQUEST']._serialized_start=829
+  _globals['_GETMODELREQUEST']._serialized_end=861
+  _globals['_GETMODELRESPONSE']._serialized_start=863
+  _globals['_GETMODELRESPONSE']._serialized_end=919
+  _globals['_LOADMODELREQUEST']._serialized_start=921
+  _globals['_LOADMODELREQUEST']._serialized_end=954
+  _globals['_LOADMODELRESPONSE']._serialized_start=956
+  _globals['_LOADMODELRESPONSE']._serialized_end=1013
+  _globals['_UNLOADMODELREQUEST']._serialized_start=1015
+  _globals['_UNLOADMODELREQUEST']._serialized_end=1050
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=1052
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=1111
+  _globals['_REGION']._serialized_start=1113
+  _globals['_REGION']._serialized_end=1191
+  _globals['_EMBEDDINGS']._serialized_start=1194
+  _globals['_EMBEDDINGS']._serialized_end=1416
+  _globals['_EMBEDREQUEST']._serialized_start=1418
+  _globals['_EMBEDREQUEST']._serialized_end=1533
+  _globals['_EMBEDRESPONSE']._serialized_start=1535
+  _globals['_EMBEDRESPONSE']._serialized_end=1638
+  _globals['_EMBEDSTREAMREQUEST']._serialized_start=1641
+  _globals['_EMBEDSTREAMREQUEST']._serialized_end=1780
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=1782
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=1909
+  _globals['_EMBEDDINGSERVICE']._serialized_start=2054
+  _globals['_EMBEDDINGSERVICE']._serialized_end=2568
 # @@protoc_insertion_point(module_scope)

@@ -110,6 +110,8 @@ class Model(_message.Message):
     LOGIT_BIAS_FIELD_NUMBER: _builtins.int
     SAME_THRESHOLD_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its name in calls."""
     family: _builtins.str
@@ -140,6 +142,12 @@ class Model(_message.Message):
     """Calibrated score at or above which two items count as the same; absent where the model has none."""
     memory_bytes: _builtins.int
     """Resident memory of the weights, in bytes."""
+    source: _builtins.str
+    """Where its weights come from, as configured: a path of the server, a hub name or a packaged name;
+    empty means the family's own.
+    """
+    options: _builtins.bytes
+    """The family's options, as configured, a JSON object; UTF-8."""
     @_builtins.property
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Modality.ValueType]:
         """What it embeds."""
@@ -173,10 +181,12 @@ class Model(_message.Message):
         logit_bias: _builtins.float | None = ...,
         same_threshold: _builtins.float | None = ...,
         memory_bytes: _builtins.int = ...,
+        source: _builtins.str = ...,
+        options: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_logit_bias", b"_logit_bias", "_logit_scale", b"_logit_scale", "_same_threshold", b"_same_threshold", "limits", b"limits", "logit_bias", b"logit_bias", "logit_scale", b"logit_scale", "same_threshold", b"same_threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logit_bias", b"_logit_bias", "_logit_scale", b"_logit_scale", "_same_threshold", b"_same_threshold", "compute_dtype", b"compute_dtype", "device", b"device", "dim", b"dim", "family", b"family", "id", b"id", "limits", b"limits", "logit_bias", b"logit_bias", "logit_scale", b"logit_scale", "memory_bytes", b"memory_bytes", "modalities", b"modalities", "normalized", b"normalized", "revision", b"revision", "roles", b"roles", "same_threshold", b"same_threshold", "space_id", b"space_id", "state", b"state", "state_reason", b"state_reason", "vocabulary_size", b"vocabulary_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logit_bias", b"_logit_bias", "_logit_scale", b"_logit_scale", "_same_threshold", b"_same_threshold", "compute_dtype", b"compute_dtype", "device", b"device", "dim", b"dim", "family", b"family", "id", b"id", "limits", b"limits", "logit_bias", b"logit_bias", "logit_scale", b"logit_scale", "memory_bytes", b"memory_bytes", "modalities", b"modalities", "normalized", b"normalized", "options", b"options", "revision", b"revision", "roles", b"roles", "same_threshold", b"same_threshold", "source", b"source", "space_id", b"space_id", "state", b"state", "state_reason", b"state_reason", "vocabulary_size", b"vocabulary_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__logit_bias: _TypeAlias = _typing.Literal["logit_bias"]  # noqa: Y015
     _WhichOneofArgType__logit_bias: _TypeAlias = _typing.Literal["_logit_bias", b"_logit_bias"]  # noqa: Y015

@@ -174,7 +174,10 @@ class Parts:
         ids = [self._id() for _ in range(count)]
         payloads = [self._payload() for _ in ids] if self._chance.random() < 0.7 else []
         if name == "raw" or self._chance.random() < 0.3:
-            return collections.PointWrites(ids=ids, vectors=self._vectors(count), payloads=payloads)
+            kinds = [self._number(5) for _ in ids] if self._chance.random() < 0.3 else []
+            return collections.PointWrites(
+                ids=ids, vectors=self._vectors(count), payloads=payloads, modalities=kinds
+            )
         inputs = [self._input(name) for _ in ids]
         return collections.PointWrites(
             ids=ids, inputs=inputs, payloads=payloads, options=self._options()

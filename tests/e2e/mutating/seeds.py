@@ -27,7 +27,9 @@ METHODS: Mapping[str, MethodDescriptor] = {
     for method in service.methods
 }
 # they start child processes or reload models: a few go a long way
-RARE = frozenset({"TrainModel", "Evaluate", "RestoreSnapshot", "CreateSnapshot", "LoadModel"})
+RARE = frozenset(
+    {"TrainModel", "Evaluate", "ImportSource", "RestoreSnapshot", "CreateSnapshot", "LoadModel"}
+)
 RARITY = 0.1
 # what is embedded, stored, filtered and searched has most to spoil
 BUSY = (
@@ -181,6 +183,14 @@ class Seeds(Parts):
 
     def _DeleteAlias(self) -> Message:
         return collections.DeleteAliasRequest(alias=self._one_of("alias", "other"))
+
+    def _ImportSource(self) -> Message:
+        params = {"kind": "text", "batch_items": self._number(100, 1), "paragraphs": False}
+        return collections.ImportSourceRequest(
+            collection=self._name(),
+            source=self._one_of("corpus.txt", "analogies.txt", "missing.txt", ".", "../x"),
+            params=json.dumps(params).encode(),
+        )
 
     def _OptimizeCollection(self) -> Message:
         return collections.OptimizeCollectionRequest(
