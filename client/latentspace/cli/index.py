@@ -14,7 +14,7 @@ from latentspace.cli.on_server import index_on_server
 from latentspace.cli.output import Output
 from latentspace.cli.running import Run, run_told
 from latentspace.enums import FieldType, Metric, Modality
-from latentspace.indexing.engines import ClusterOptions, Engine, find_engine
+from latentspace.indexing.engines import ClusterOptions, Engine, EngineError, find_engine
 from latentspace.indexing.export import open_export
 from latentspace.indexing.export_format import ExportError, ExportSource
 from latentspace.indexing.job import run_job
@@ -177,5 +177,5 @@ def _opened(source: str, said: SourceOptions) -> Source:
 def _ray() -> Engine:
     try:
         return find_engine("ray")
-    except SourceError as error:
+    except EngineError as error:
         raise UsageError(f"--ray: {error}") from error

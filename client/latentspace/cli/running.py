@@ -12,6 +12,7 @@ from latentspace.cli.failures import Failures
 from latentspace.cli.output import Output
 from latentspace.cli.progress import Reporter, duration, event
 from latentspace.errors import DeadlineError, UnavailableError
+from latentspace.indexing.engines import EngineError
 from latentspace.indexing.options import (
     JobOptions,
     OnFailed,
@@ -97,7 +98,7 @@ def _ends_told(failures: Failures) -> Iterator[None]:
     except (UnavailableError, DeadlineError):
         complain(f"the job did not finish: {AGAIN}")
         raise
-    except (SourceError, TooManyErrorsError) as error:
+    except (SourceError, TooManyErrorsError, EngineError) as error:
         complain(f"{error} ({AGAIN})")
         raise typer.Exit(ExitCode.REFUSED) from None
     finally:

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
-from latentspace.indexing.options import JobOptions, OnFailed, OnProgress, Progress, SourceError
+from latentspace.indexing.options import JobOptions, OnFailed, OnProgress, Progress
 from latentspace.indexing.records import Source
 
 GROUP = "latentspace.engines"
+
+
+class EngineError(Exception):
+    """An engine is not installed, or its machines fail; what was written stays written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,16 @@ def find_engine(name: str) -> Engine:
     """An engine by its name.
 
     Raises:
-        SourceError: it is not installed; names the cure.
+        EngineError: it is not installed; names the cure.
     """
     for point in entry_points(group=GROUP, name=name):
         try:
             engine: Engine = point.load()
         except ImportError as error:
-            raise SourceError(
+            raise EngineError(
                 f"{name} cannot be used ({error}): pip install 'latentspace-server[{name}]'"
             ) from error
         return engine
-    raise SourceError(
+    raise EngineError(
         f"{name} comes with the server's package: pip install 'latentspace-server[{name}]'"
     )

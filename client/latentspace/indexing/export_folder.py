@@ -98,6 +98,10 @@ class FolderExport(ExportSource):
             except ValueError as error:
                 raise SourceError(f"{folder / META}: {error}") from error
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        # opened anew by other processes, instead of taking all vectors along
+        return type(self), (self._folder,)
+
     @property
     def dim(self) -> int:
         """Numbers a vector."""

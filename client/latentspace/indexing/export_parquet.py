@@ -150,6 +150,10 @@ class ParquetExport(ExportSource):
         except (KeyError, TypeError, ValueError) as error:
             raise SourceError(f"{path}: not an export of latentspace ({error})") from error
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        # an open file stays in its process; others open it anew
+        return type(self), (Path(self.name),)
+
     @property
     def dim(self) -> int:
         """Numbers a vector."""

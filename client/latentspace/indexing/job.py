@@ -1,32 +1,17 @@
 """A job: a source into a collection, as often as one likes."""
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
-from hashlib import blake2b
 from itertools import chain
-
-import numpy as np
-from numpy.typing import NDArray
 
 from latentspace.calls import MIB, CallKind, RetryPolicy
 from latentspace.chunks import split
-from latentspace.errors import LatentspaceError
-from latentspace.images import image_bytes
 from latentspace.indexing.ahead import ahead, mapped
-from latentspace.indexing.digests import digest_of
-from latentspace.indexing.options import (
-    DIGEST_FIELD,
-    JobOptions,
-    OnFailed,
-    OnProgress,
-    Progress,
-    SourceError,
-)
+from latentspace.indexing.comparing import Read, changed, new_point, read, settings_of
+from latentspace.indexing.mirroring import SourceIds, delete_missing
+from latentspace.indexing.options import JobOptions, OnFailed, OnProgress, Progress
 from latentspace.indexing.records import BadRecord, Record, Source
-from latentspace.indexing.resizing import smaller
 from latentspace.indexing.tally import Tally
 from latentspace.inputs import ImageInput
 from latentspace.requests.importing import NewPoint
@@ -43,7 +28,6 @@ BATCHES_AHEAD, BATCH_BYTES = 2, 16 * MIB
 PATIENCE = RetryPolicy(max_attempts=120, max_pause_s=5.0)
 PATIENCE_S = 600.0
 WAITING = (CallKind.READ, CallKind.WRITE)
-DELETE_ITEMS = 512
 
 
 def run_job(
@@ -83,29 +67,14 @@ def run_job(
     return progress
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A record whose input is in memory, and its digest."""
-
-    record: Record
-    digest: str
-
-    @property
-    def size(self) -> int:
-        """Bytes of its input, where they are many."""
-        given = self.record.input
-        return len(given.source) if isinstance(given, ImageInput) else 0  # type: ignore[arg-type]
-
-
 class _Job:
     def __init__(self, client: Client, source: Source, options: JobOptions, tally: Tally) -> None:
         self._client, self._source, self._options, self._tally = client, source, options, tally
-        self._settings = {"resize": options.resize, **options.embed}
+        self._settings = settings_of(options)
         #: where the records under way stand, by id
         self._places: dict[str, str] = {}
-        #: hashes of all ids of the source, where missing ones are deleted
-        self._seen = array("Q")
-        self._nameless = 0
+        #: of the source, where missing ones are deleted
+        self._ids = SourceIds()
 
     def write(self) -> None:
         """Sends what is missing or changed, and waits until it is on disk."""
@@ -128,97 +97,59 @@ class _Job:
         Raises:
             SourceError: some record has no id, so its point cannot be told.
         """
-        if self._nameless:
-            raise SourceError(
-                f"{self._nameless} records of {self._source.name} have no id that could be read,"
-                " so nothing was deleted: their points cannot be told from those that are gone"
-            )
-        seen = np.unique(np.frombuffer(self._seen, np.uint64))
-        gone: list[str] = []
-        for point in self._client.scroll(self._options.collection, with_payload=False):
-            if not _among(_hash(point.id), seen):
-                gone.append(point.id)
-            if len(gone) == DELETE_ITEMS:
-                self._delete(gone)
-        self._delete(gone)
-
-    def _delete(self, gone: list[str]) -> None:
-        if gone:
-            self._tally.add(deleted=self._client.delete(self._options.collection, gone))
-            gone.clear()
+        name = self._options.collection
+        delete_missing(self._client, name, self._source.name, self._ids, self._tally)
 
     def _batches(self, pool: ThreadPoolExecutor) -> Iterator[list[NewPoint]]:
         """Points to write, in a thread of its own: read, compared with what is stored, resized."""
-        read = mapped(pool, self._read_all, chunks(self._source), 4 * THREADS)
+        parts = mapped(pool, self._read_all, chunks(self._source), 4 * THREADS)
         for batch in split(
-            self._good(read),
+            self._good(parts),
             lambda one: one.size,
             max_items=self._options.batch_items,
             chunk_bytes=BATCH_BYTES,
             max_bytes=1 << 62,
         ):
-            changed = self._changed(batch)
-            self._places |= {one.record.id: one.record.place for one in changed}
-            if changed:
-                yield list(pool.map(self._point, changed))
+            to_write = changed(self._client, self._options.collection, batch)
+            self._tally.add(unchanged=len(batch) - len(to_write))
+            self._places |= {one.record.id: one.record.place for one in to_write}
+            if to_write:
+                yield list(pool.map(self._point, to_write))
 
-    def _read(self, item: Record | BadRecord) -> _Read | BadRecord:
-        if isinstance(item, BadRecord):
-            return item
-        try:
-            if isinstance(item.input, ImageInput) and not isinstance(item.input.source, bytes):
-                item = replace(item, input=ImageInput(image_bytes(item.input.source)))
-            return _Read(item, digest_of(item, self._settings))
-        except (OSError, LatentspaceError) as error:
-            return BadRecord(item.place, "UNREADABLE", str(error), item.id)
+    def _read_all(self, items: Sequence[Record | BadRecord]) -> list[Read | BadRecord]:
+        return [read(item, self._settings) for item in items]
 
-    def _read_all(self, items: Sequence[Record | BadRecord]) -> list[_Read | BadRecord]:
-        return [self._read(item) for item in items]
-
-    def _good(self, parts: Iterable[Sequence[_Read | BadRecord]]) -> Iterator[_Read]:
+    def _good(self, parts: Iterable[Sequence[Read | BadRecord]]) -> Iterator[Read]:
         """Those that could be read; all are counted, and their ids remembered."""
         for part in parts:
             self._tally.add(read=len(part))
-            yield from self._good_of(part)
+            for item in part:
+                if self._options.delete_missing:
+                    self._ids.add(item if isinstance(item, BadRecord) else item.record)
+                if isinstance(item, BadRecord):
+                    self._tally.fail(item)
+                else:
+                    yield item
 
-    def _good_of(self, items: Sequence[_Read | BadRecord]) -> Iterator[_Read]:
-        for item in items:
-            point_id = item.id if isinstance(item, BadRecord) else item.record.id
-            if not point_id:
-                self._nameless += 1
-            elif self._options.delete_missing:
-                self._seen.append(_hash(point_id))
-            if isinstance(item, BadRecord):
-                self._tally.fail(item)
-            else:
-                yield item
-
-    def _changed(self, batch: Sequence[_Read]) -> list[_Read]:
-        """Those that are not stored as they are."""
-        ids = [one.record.id for one in batch]
-        stored = {
-            point.id: (point.payload or {}).get(DIGEST_FIELD)
-            for point in self._client.get(self._options.collection, ids, on_error="return")
-        }
-        changed = [one for one in batch if stored.get(one.record.id) != one.digest]
-        self._tally.add(unchanged=len(batch) - len(changed))
-        return changed
-
-    def _point(self, one: _Read) -> NewPoint:
-        record = one.record
-        given = record.input
-        if self._options.resize and isinstance(given, ImageInput):
-            assert isinstance(given.source, bytes), "images were read"
-            given = ImageInput(smaller(given.source, self._options.resize))
-        return NewPoint(record.id, given, {**record.payload, DIGEST_FIELD: one.digest})
+    def _point(self, one: Read) -> NewPoint:
+        return new_point(one, self._options.resize)
 
     def _answered(self, batch: UpsertedBatch) -> None:
-        places = [self._places.pop(point_id, point_id) for point_id in batch.ids]
         self._tally.add(written=batch.written)
-        for position, error in batch.errors.items():
-            reason = error.reason or error.code.name
-            bad = BadRecord(places[position], reason, error.message, batch.ids[position])
+        places = [self._places.pop(point_id, point_id) for point_id in batch.ids]
+        for bad in refused(batch, places):
             self._tally.fail(bad)
+
+
+def refused(batch: UpsertedBatch, places: Sequence[str]) -> Iterator[BadRecord]:
+    """The records of a batch that the server refused.
+
+    Args:
+        places: where the records of the batch stand.
+    """
+    for position, error in batch.errors.items():
+        reason = error.reason or error.code.name
+        yield BadRecord(places[position], reason, error.message, batch.ids[position])
 
 
 def chunks(source: Iterable[Record | BadRecord]) -> Iterator[list[Record | BadRecord]]:
@@ -236,14 +167,3 @@ def chunks(source: Iterable[Record | BadRecord]) -> Iterator[list[Record | BadRe
             part = []
     if part:
         yield part
-
-
-def _hash(point_id: str) -> int:
-    return int.from_bytes(
-        blake2b(point_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    )
-
-
-def _among(value: int, ordered: NDArray[np.uint64]) -> bool:
-    place = int(np.searchsorted(ordered, np.uint64(value)))
-    return place < len(ordered) and int(ordered[place]) == value
