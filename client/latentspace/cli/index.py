@@ -17,6 +17,7 @@ from latentspace.enums import FieldType, Metric, Modality
 from latentspace.indexing.engines import ClusterOptions, Engine, EngineError, find_engine
 from latentspace.indexing.export import open_export
 from latentspace.indexing.export_format import ExportError, ExportSource
+from latentspace.indexing.foreign.opening import is_foreign, open_foreign
 from latentspace.indexing.job import run_job
 from latentspace.indexing.options import JobOptions, SourceError
 from latentspace.indexing.records import Source
@@ -34,7 +35,11 @@ def index(
     client: Client,
     out: Output,
     source: Annotated[
-        str, typer.Argument(help="A folder, a file, an export, or - for standard input.")
+        str,
+        typer.Argument(
+            help="A folder, a file, an export, - for standard input, or a collection elsewhere:"
+            " qdrant+http://HOST:PORT/NAME, chroma+http://HOST:PORT/NAME."
+        ),
     ],
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="Name or alias; a missing one is created.")
@@ -144,6 +149,8 @@ def add_index(app: typer.Typer) -> None:
 
 def _types(source: str, kind: SourceKind | None, fields: dict[str, str]) -> dict[str, FieldType]:
     """Types of columns, where a source has text only."""
+    if is_foreign(source):
+        return {}
     by_name = kind is None and any(s.lower() in TYPED for s in Path(source).suffixes)
     if not by_name and kind not in (SourceKind.CSV, SourceKind.TSV):
         return {}
@@ -167,6 +174,10 @@ def _check_on_server(source: str, dead_letters: Path | None, ray: str) -> None:
 
 def _opened(source: str, said: SourceOptions) -> Source:
     try:
+        if is_foreign(source):
+            if said != SourceOptions():
+                raise UsageError(f"{source}: options of files mean nothing for a collection")
+            return open_foreign(source)
         # who names columns or a kind means the file as such
         export = open_export(Path(source)) if said == SourceOptions() else None
         return export or open_source(source, said)

@@ -1,0 +1,1 @@
+"""Collections of other vector databases, read through their own clients."""
