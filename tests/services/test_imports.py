@@ -281,8 +281,10 @@ def test_from_the_command_line(world: World, tmp_path: Path) -> None:
     assert client.get("said", "r3")[0].payload is not None
     assert client.count("said", filter={"year": 3}) == 1
     events = runner.invoke(app, [*command, "--payload-column", "year", "--json"])
-    last = json.loads(events.stdout.splitlines()[-1])
-    assert (last["state"], last["result"]["unchanged"]) == ("succeeded", 30)
+    told = [json.loads(line) for line in events.stdout.splitlines()]
+    assert {one["event"] for one in told} == {"progress", "failed", "summary"}
+    assert (told[-1]["unchanged"], told[-1]["failed"], told[-2]["id"]) == (30, 1, "bad")
+    assert told[-1]["provenance"]["source_sha256"]
     letters = tmp_path / "letters.jsonl"
     for wrong, said in (
         (["--dead-letters", str(letters)], "the server writes the dead letters itself"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from embedders.formats import read_vocabulary
 from latentspace import (
@@ -19,6 +20,7 @@ from latentspace import (
     NotFoundError,
     PermissionDeniedError,
 )
+from latentspace.cli.app import app
 from services.app.local import LocalServer
 from tests.services.training_world import WORDS, children, corpus, serving, until
 
@@ -92,6 +94,26 @@ def test_relative_sources_and_links_within_a_root(world: World) -> None:
     assert started.result["loaded"] is False
     assert client.model(started.target).state == "unloaded"
     assert client.load_model(started.target).dim == 8
+
+
+def test_from_the_command_line(world: World) -> None:
+    server, client, _ = world
+    train = ["models", "train", "word2vec", "--source", "corpus.txt", "--server", server.address]
+    params = [f"--param={name}={value}" for name, value in TINY.items()]
+    done = CliRunner().invoke(app, [*train, *params, "--model", "said", "--load"])
+    assert done.exit_code == 0, done.output
+    assert "models/said" in done.output
+    assert client.model("said").dim == 8
+    started = CliRunner().invoke(app, [*train, *params, "--no-wait", "--json"])
+    record = json.loads(started.stdout)
+    assert client.operation(record["id"]).wait().result["model"] == record["target"]
+    optimize = ["collections", "optimize", "written", "--json", "--server", server.address]
+    client.create_collection("written", dim=2)
+    client.upsert("written", ["a"], vectors=[[1.0, 2.0]])
+    optimized = json.loads(CliRunner().invoke(app, optimize).stdout)
+    assert (optimized["kind"], optimized["state"]) == ("optimize", "succeeded")
+    for wrong, code in ((["--param", "dim"], 2), (["--param", "dims=5"], 1)):
+        assert CliRunner().invoke(app, [*train, *wrong]).exit_code == code
 
 
 @pytest.mark.parametrize(

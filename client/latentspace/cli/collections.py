@@ -10,6 +10,7 @@ import typer
 
 from latentspace.cli.command import command, group
 from latentspace.cli.exits import UsageError
+from latentspace.cli.operations import Wait, told_operation
 from latentspace.cli.options import FilterOption, filter_of
 from latentspace.cli.output import Output
 from latentspace.enums import FieldType, Metric
@@ -102,6 +103,17 @@ def list_points(
     _show(out, islice(points, limit), with_vectors)
 
 
+def optimize_collection(
+    client: Client,
+    out: Output,
+    name: Name,
+    full: Annotated[bool, typer.Option("--full", help="Into one segment.")] = False,
+    wait: Wait = True,
+) -> None:
+    """Merge, compact and build indexes, as an operation."""
+    told_operation(client.optimize(name, full=full, wait=False), out, wait)
+
+
 def add_collections(app: typer.Typer) -> None:
     """Adds the group."""
     collections = group(app, "collections", list_collections)
@@ -112,6 +124,7 @@ def add_collections(app: typer.Typer) -> None:
     command(collections, "count")(count_points)
     command(collections, "get")(get_points)
     command(collections, "points")(list_points)
+    command(collections, "optimize")(optimize_collection)
 
 
 def _show(out: Output, points: Iterable[Point], with_vectors: bool) -> None:

@@ -1,19 +1,18 @@
 """latentspace evaluate"""
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from latentspace.cli.command import command
-from latentspace.cli.exits import UsageError, complain
-from latentspace.cli.operations import followed_operation, operation_record
+from latentspace.cli.exits import complain
+from latentspace.cli.operations import ended_operation, operation_record
+from latentspace.cli.options import ParamOption, params_of
 from latentspace.cli.output import Output
 from latentspace.enums import Task
 from latentspace.results.evaluation import EvaluationReport
 from latentspace.sync.client import Client
-from latentspace.sync.operations import Operation
 
 COLUMNS = ("figure", "value", "95 % from", "to", "items")
 
@@ -27,19 +26,16 @@ def evaluate(
         str,
         typer.Option(help="File or folder that the server can see; else the built-in set."),
     ] = "",
-    param: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Parameter of the protocol; repeatable."),
-    ] = None,
+    param: ParamOption = None,
     wait: Annotated[bool, typer.Option(help="Wait for the figures.")] = True,
 ) -> None:
     """Measure a model by a published protocol; figures with 95 % intervals."""
-    params = dict(map(_parameter, param or []))
+    params = params_of(param)
     started = client.start_evaluation(model, task, source=source, params=params)
     if not wait:
         out.say(f"{started.id} is {started.state}", operation_record(started))
         return
-    report = EvaluationReport.from_result(_ended(started, out).result)
+    report = EvaluationReport.from_result(ended_operation(started, out).result)
     if out.as_json:
         out.record(asdict(report))
         return
@@ -53,27 +49,6 @@ def add_evaluate(app: typer.Typer) -> None:
     command(app, "evaluate")(evaluate)
 
 
-def _ended(started: Operation, out: Output) -> Operation:
-    try:
-        # with --json the report is the only output
-        last = started if out.as_json else followed_operation(started, out)
-        return last.wait()
-    except KeyboardInterrupt:
-        complain(f"it goes on without you: latentspace operations watch {started.id}")
-        raise
-
-
 def _row(figure: dict[str, Any]) -> dict[str, Any]:
     names = dict(zip(("name", "value", "low", "high", "items"), COLUMNS, strict=True))
     return {names[name]: value for name, value in figure.items()}
-
-
-def _parameter(option: str) -> tuple[str, Any]:
-    """NAME=VALUE; the value is JSON, else text."""
-    name, sign, value = option.partition("=")
-    if not sign or not name:
-        raise UsageError(f"--param {option!r} is not NAME=VALUE")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from latentspace.cli.command import command, group
+from latentspace.cli.exits import complain
 from latentspace.cli.output import Output
 from latentspace.cli.progress import duration
 from latentspace.enums import OperationState
@@ -19,6 +20,7 @@ from latentspace.sync.operations import Operation
 COLUMNS = ("id", "kind", "target", "state", "done", "total", "unit", "create_time", "error")
 
 Id = Annotated[str, typer.Argument(help="Id of an operation.")]
+Wait = Annotated[bool, typer.Option(help="Wait for the end.")]
 
 
 def recent_operations(client: Client, out: Output) -> None:
@@ -72,6 +74,36 @@ def operation_record(operation: OperationData) -> dict[str, Any]:
     record = {one.name: getattr(operation, one.name) for one in fields(OperationData)}
     error = None if operation.error is None else str(operation.error)
     return {**record, "progress": asdict(operation.progress), "error": error}
+
+
+def ended_operation(started: Operation, out: Output) -> Operation:
+    """The operation at its end, followed on a terminal; who leaves before is told how to return.
+
+    Raises:
+        LatentspaceError: it failed, or was cancelled.
+    """
+    try:
+        # with --json what it ended in is the only output
+        last = started if out.as_json else followed_operation(started, out)
+        return last.wait()
+    except KeyboardInterrupt:
+        complain(
+            f"it goes on without you: latentspace operations watch {started.id}"
+            f" (or cancel {started.id})"
+        )
+        raise
+
+
+def told_operation(started: Operation, out: Output, wait: bool) -> None:
+    """Waits for the end where that is wanted, and tells what came of it."""
+    if not wait:
+        out.say(f"{started.id} is {started.state}", operation_record(started))
+        return
+    ended = ended_operation(started, out)
+    if out.as_json:
+        out.record(operation_record(ended))
+    else:
+        out.record(ended.result or {"state": ended.state})
 
 
 def followed_operation(operation: Operation, out: Output) -> Operation:

@@ -50,6 +50,10 @@ TemplateOption = Annotated[
 CroppedOption = Annotated[
     bool, typer.Option("--cropped", help="Images are crops already: detect nothing.")
 ]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the work; repeatable."),
+]
 LimitOption = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Answers for each query.")]
 
 
@@ -68,6 +72,24 @@ def filter_of(option: str | None) -> dict[str, Any] | None:
     if not isinstance(tree, dict):
         raise UsageError('--filter is not a JSON object, as {"year": {"gte": 2010}}')
     return tree
+
+
+def params_of(options: list[str] | None) -> dict[str, Any]:
+    """What --param says: NAME=VALUE, the value JSON, else text.
+
+    Raises:
+        UsageError: no name, or no value.
+    """
+    params: dict[str, Any] = {}
+    for option in options or ():
+        name, sign, value = option.partition("=")
+        if not sign or not name:
+            raise UsageError(f"--param {option!r} is not NAME=VALUE")
+        try:
+            params[name] = json.loads(value)
+        except json.JSONDecodeError:
+            params[name] = value
+    return params
 
 
 def lines_of(arguments: Iterable[str], file: Path | None) -> list[str]:
