@@ -56,9 +56,6 @@ class Imports:
         name = found.name
         if found.info.read_only:
             raise RequestError("collection", f"{name!r} is a vocabulary: it cannot be written")
-        if self._operations.active(KIND, name):
-            message = f"an import into {name!r} is under way: watch or cancel it first"
-            raise RequestError("collection", message)
         pool = self._collections.pools.prepare
         path = await run_in(pool, self._sources.find, source)
         asked = read_import_params(params)
@@ -66,6 +63,10 @@ class Imports:
             await run_in(pool, open_records, path, asked.source, self._sources)
         except (SourceError, ExportError) as error:
             raise RequestError("source", f"source: {error}") from error
+        # last, since another call may have come in between
+        if self._operations.active(KIND, name):
+            message = f"an import into {name!r} is under way: watch or cancel it first"
+            raise RequestError("collection", message)
         argument = {
             "address": self.address,
             "collection": name,
