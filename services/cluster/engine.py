@@ -46,9 +46,8 @@ LIGHT_CPUS, ENCODER_CPUS = 0.1, 0.5
 # another share than that of `Compare`, or Ray would do both in one process, as many as readers
 READER_CPUS = 0.2
 MAX_THREADS = 8
-# of ray://HOST without a port
-CLIENT_PORT = 10001
 CONNECT_S = 5.0
+TOKENS = " (a cluster that asks for tokens wants RAY_AUTH_MODE=token here too)"
 # small enough for all encoders to get their share soon
 BLOCK_BYTES = 1 << 20
 
@@ -114,11 +113,17 @@ def connected(address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if address.startswith("ray://"):
+        raise EngineError(
+            f"{address}: Ray Data does not run through Ray Client: run this on a machine of the"
+            " cluster, with the address auto, or HOST:PORT of its head"
+        )
     try:
         _check_reachable(address)
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError, RayError) as error:
-        raise EngineError(f"no Ray cluster answers at {address!r}: {error}") from error
+        tokens = "" if "RAY_AUTH_MODE" in os.environ else TOKENS
+        raise EngineError(f"no Ray cluster answers at {address!r}: {error}{tokens}") from error
     try:
         yield
     finally:
@@ -132,8 +137,8 @@ def _check_reachable(address: str) -> None:
         OSError, ValueError
     """
     if ":" in address:
-        parts = urlsplit(address if "//" in address else f"//{address}")
-        socket.create_connection((parts.hostname, parts.port or CLIENT_PORT), CONNECT_S).close()
+        parts = urlsplit(f"//{address}")
+        socket.create_connection((parts.hostname, parts.port), CONNECT_S).close()
 
 
 def _write(

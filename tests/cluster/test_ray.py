@@ -269,11 +269,13 @@ def test_from_the_command_line(client: Client, tmp_path: Path) -> None:
 def test_a_cluster_that_is_not_there(client: Client, tmp_path: Path) -> None:
     source = open_source(str(rows(tmp_path / "rows.jsonl", 950)))
     client.create_collection("nowhere", model="toy")
-    nowhere = ClusterOptions("127.0.0.1:1")
+    nowhere, by_client = ClusterOptions("127.0.0.1:1"), ClusterOptions("ray://127.0.0.1:1")
     ray.shutdown()
     try:
         with pytest.raises(EngineError, match=r"no Ray cluster answers at '127\.0\.0\.1:1'"):
             run_ray_job(client.target, source, JobOptions("nowhere"), nowhere)
+        with pytest.raises(EngineError, match="does not run through Ray Client"):
+            run_ray_job(client.target, source, JobOptions("nowhere"), by_client)
     finally:
         ray.init("local", num_cpus=2, log_to_driver=False, logging_level="ERROR")
 

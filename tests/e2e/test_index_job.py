@@ -87,7 +87,7 @@ def test_killed_jobs_and_servers_lose_and_double_nothing(server: Server, tmp_pat
         time.sleep(chance.uniform(0.1, 1.2))
         if running.poll() is not None:  # it came to its end between two kills
             # other lines have changed when it begins again
-            for place in chance.sample(range(LINES), LINES // 20):
+            for place in chance.sample(range(len(lines)), len(lines) // 20):
                 lines[place] += " again"
             lines = lines[: -LINES // 50] + [f"new {chance.random()}" for _ in range(LINES // 100)]
             source.write_text("\n".join(lines))
