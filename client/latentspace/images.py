@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
@@ -21,7 +22,35 @@ class Savable(Protocol):
         """Writes itself as a file of this format."""
 
 
-ImageSource = bytes | bytearray | memoryview | str | PathLike[str] | NDArray[Any] | Savable
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """An image file that lies within another file, as in a tar; read when it is needed.
+
+    Args:
+        offset, size: in bytes.
+    """
+
+    path: str
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            OSError: the file cannot be read, or ends before.
+        """
+        with open(self.path, "rb") as file:
+            file.seek(self.offset)
+            data = file.read(self.size)
+        if len(data) < self.size:
+            raise OSError(f"{self.path} is cut off at byte {self.offset + len(data)}")
+        return data
+
+
+ImageSource = (
+    bytes | bytearray | memoryview | str | PathLike[str] | NDArray[Any] | FilePart | Savable
+)
 
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # channels to PNG colour type
 
@@ -30,8 +59,8 @@ def image_bytes(source: ImageSource) -> bytes:
     """The bytes of an encoded image.
 
     Args:
-        source: bytes of an image file, the path of one, a Pillow image (sent as PNG), or pixels
-            as uint8 (height, width) or (height, width, 1 to 4).
+        source: bytes of an image file, the path of one, where it lies in another file, a Pillow
+            image (sent as PNG), or pixels as uint8 (height, width) or (height, width, 1 to 4).
 
     Raises:
         OSError: the file cannot be read.
@@ -44,6 +73,8 @@ def image_bytes(source: ImageSource) -> bytes:
             return bytes(source)
         case str() | PathLike():
             return Path(source).read_bytes()
+        case FilePart():
+            return source.read()
         case np.ndarray():
             return _png(source)
         case Savable():

@@ -1,14 +1,18 @@
 """A source as a datasource of Ray Data: several processes read it, each its share."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from latentspace.chunks import split
+from latentspace.images import FilePart
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record, Source
 from latentspace.inputs import ImageInput
@@ -22,7 +26,7 @@ class RecordsDatasource(Datasource):  # type: ignore[misc]
 
     Each of `readers` processes goes over the whole source and keeps every so many-th part: records
     of files have to be parsed to be counted, and repeated ids to be seen, and both cost little
-    beside encoding. Images of folders are read later, by whoever compares them.
+    beside encoding. Images in files are read later, by whoever compares them.
 
     Args:
         items: records of a parcel.
@@ -52,7 +56,7 @@ class RecordsDatasource(Datasource):  # type: ignore[misc]
 def _read(source: Source, index: int, readers: int, items: int) -> Iterator[Any]:
     try:
         for part in parts(source, index, readers, items):
-            # what lies in memory already must not make a message too large
+            # what is many bytes must not come together in one process
             for records in split(
                 iter(part),
                 _size,
@@ -79,7 +83,14 @@ def parts(
 
 
 def _size(item: Record | BadRecord) -> int:
+    """Bytes of an image, in memory or where it lies: they are read into one parcel."""
     given = item.input if isinstance(item, Record) else None
-    if isinstance(given, ImageInput) and isinstance(given.source, bytes):
-        return len(given.source)
+    match given.source if isinstance(given, ImageInput) else None:
+        case bytes() as data:
+            return len(data)
+        case FilePart() as part:
+            return part.size
+        case str() | PathLike() as path:
+            with suppress(OSError):
+                return Path(path).stat().st_size
     return 0

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentspace.enums import Modality
+from latentspace.images import FilePart
 from latentspace.indexing.sources.reasons import Reason, RecordError
 from latentspace.indexing.sources.values import unicode
 from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, VectorInput
@@ -67,7 +68,7 @@ def input_of(value: object, kind: Modality | None, folder: Path) -> Input:
 
 def _kind(value: object) -> Modality:
     match value:
-        case bytes() | {"bytes": _}:
+        case bytes() | FilePart() | {"bytes": _}:
             return Modality.IMAGE
         case list() | np.ndarray():
             return Modality.VECTOR
@@ -83,9 +84,9 @@ def _text(value: object) -> str:
     raise ValueError(f"expected text, got {type(value).__name__}")
 
 
-def _image(value: object, folder: Path) -> bytes | Path:
+def _image(value: object, folder: Path) -> bytes | FilePart | Path:
     match value:
-        case bytes():
+        case bytes() | FilePart():
             return value
         case {"bytes": bytes() as data}:  # as Hugging Face datasets has it
             return data

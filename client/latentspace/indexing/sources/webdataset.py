@@ -1,5 +1,6 @@
 """WebDataset: a tar in which the files of one sample share a name and stand together."""
 
+import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latentspace.enums import Modality
+from latentspace.images import FilePart
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record, Source
 from latentspace.indexing.sources.folder import IMAGE_SUFFIXES
@@ -27,11 +29,14 @@ class _Sample:
 
     key: str
     files: dict[str, bytes] = field(default_factory=dict)
+    image: bytes | FilePart | None = None
     too_large: str = ""
 
 
 class WebDatasetSource(Source):
     """The samples of a tar, packed or not, as rows; ids are keys, by default.
+
+    Images of a tar that is not packed are passed over, and read where they are needed.
 
     A sample is a row of `__key__` (path and name up to the first dot), `image` (.jpg and the
     like), `text` (.txt) and the fields of its .json. The image is embedded where there is one,
@@ -79,13 +84,12 @@ def _row(sample: _Sample) -> dict[str, Any]:
                 raise ValueError(f"expected an object, got {type(row).__name__}")
     except (ValueError, RecursionError) as error:
         raise RecordError(Reason.BAD_PAYLOAD, f"{JSON}: {error}") from None
-    image = next((data for suffix, data in sample.files.items() if suffix in IMAGE_SUFFIXES), None)
     try:
         if TEXT in sample.files:
             row["text"] = sample.files[TEXT].decode()
     except UnicodeDecodeError as error:
         raise RecordError(Reason.BAD_INPUT, f"{TEXT} is not UTF-8: {error.reason}") from None
-    return row | {KEY: sample.key} | ({} if image is None else {"image": image})
+    return row | {KEY: sample.key} | ({} if sample.image is None else {"image": sample.image})
 
 
 def _samples(path: Path) -> Iterator[_Sample]:
@@ -110,13 +114,28 @@ def _samples(path: Path) -> Iterator[_Sample]:
                     sample = _Sample(key)
                 if member.size > MAX_FILE_BYTES:
                     sample.too_large = suffix
-                elif (file := tar.extractfile(member)) is not None:
-                    sample.files[suffix] = file.read()
+                elif suffix not in IMAGE_SUFFIXES:
+                    sample.files[suffix] = _contents(tar, member)
+                elif sample.image is None:
+                    sample.image = _image(tar, member, path)
     except (tarfile.TarError, *DAMAGE, OSError) as error:
         after = f" after {last}" if last else ""
         raise SourceError(f"{path}: damaged or cut off{after} ({error})") from error
     if sample is not None:
         yield sample
+
+
+def _image(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes | FilePart:
+    packed = not isinstance(tar.fileobj, io.BufferedReader)
+    if packed or member.issparse() or not member.size:
+        return _contents(tar, member)
+    return FilePart(str(path), member.offset_data, member.size)
+
+
+def _contents(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    assert file is not None, "a regular file"
+    return file.read()
 
 
 def _split(name: str) -> tuple[str, str]:
