@@ -48,8 +48,8 @@ READER_CPUS = 0.2
 MAX_THREADS = 8
 CONNECT_S = 5.0
 TOKENS = " (a cluster that asks for tokens wants RAY_AUTH_MODE=token here too)"
-# small enough for all encoders to get their share soon
-BLOCK_BYTES = 1 << 20
+# a parcel makes a block of its own: as small a share as an encoder can get
+BLOCK_BYTES = 1 << 12
 
 
 def run_ray_job(
@@ -184,13 +184,13 @@ def _outcomes(
             num_cpus=READER_CPUS,
         )
         cores = ray.cluster_resources().get("CPU", 1)
-        data = _staged(data, Compare, (server, options), int(cores), num_cpus=LIGHT_CPUS)
+        some = ActorPoolStrategy(min_size=1, max_size=max(1, int(cores)))
+        data = _staged(data, Compare, (server, options), some, num_cpus=LIGHT_CPUS)
         if model is not None:
             count, spec = encoders(model, cluster)
-            data = _staged(
-                data, Encode, (spec, options), count, num_cpus=ENCODER_CPUS, num_gpus=cluster.gpus
-            )
-        data = _staged(data, Write, (server, options), int(cores), num_cpus=LIGHT_CPUS)
+            share = {"num_cpus": ENCODER_CPUS, "num_gpus": cluster.gpus}
+            data = _staged(data, Encode, (spec, options), ActorPoolStrategy(size=count), **share)
+        data = _staged(data, Write, (server, options), some, num_cpus=LIGHT_CPUS)
         try:
             for table in data.iter_batches(batch_size=None, batch_format="pyarrow"):
                 for parcel in unpack(table):
@@ -217,12 +217,14 @@ def encoders(model: ModelSpec, cluster: ClusterOptions) -> tuple[int, ModelSpec]
     return count, spec
 
 
-def _staged(data: Any, stage: type[Stage], arguments: Any, most: int, **resources: float) -> Any:
+def _staged(
+    data: Any, stage: type[Stage], arguments: Any, pool: ActorPoolStrategy, **resources: float
+) -> Any:
     return data.map_batches(
         stage,
         batch_size=None,
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(min_size=1, max_size=max(1, most)),
+        compute=pool,
         fn_constructor_args=arguments,
         **resources,
     )

@@ -7,6 +7,7 @@ from itertools import chain
 
 from latentspace.calls import MIB, CallKind, RetryPolicy
 from latentspace.chunks import split
+from latentspace.images import FilePart
 from latentspace.indexing.ahead import ahead, mapped
 from latentspace.indexing.comparing import Read, changed, new_point, read, settings_of
 from latentspace.indexing.mirroring import SourceIds, delete_missing
@@ -20,8 +21,8 @@ from latentspace.sync.client import Client
 
 # reads and resizes files
 THREADS = 4
-# records of one thread hop
-CHUNK = 64
+# records of one thread hop, and about how many bytes of files
+CHUNK, HOP_BYTES = 64, MIB
 # batches that are looked up and ready before they are sent, and how large
 BATCHES_AHEAD, BATCH_BYTES = 2, 16 * MIB
 # Together some minutes: long enough for a server to restart and load its models.
@@ -153,17 +154,25 @@ def refused(batch: UpsertedBatch, places: Sequence[str]) -> Iterator[BadRecord]:
 
 
 def chunks(source: Iterable[Record | BadRecord]) -> Iterator[list[Record | BadRecord]]:
-    """Records in parts that are read in one thread hop; an image that lies in a file goes alone."""
+    """Records in parts that are read in one thread hop; a file of an image takes one of its own."""
     part: list[Record | BadRecord] = []
+    size = 0
     for item in source:
-        given = item.input if isinstance(item, Record) else None
-        if isinstance(given, ImageInput) and not isinstance(given.source, bytes):
-            yield from filter(None, (part, [item]))
-            part = []
-            continue
         part.append(item)
-        if len(part) == CHUNK:
+        size += _bytes_to_read(item)
+        if len(part) == CHUNK or size >= HOP_BYTES:
             yield part
-            part = []
+            part, size = [], 0
     if part:
         yield part
+
+
+def _bytes_to_read(item: Record | BadRecord) -> int:
+    given = (
+        item.input.source
+        if isinstance(item, Record) and isinstance(item.input, ImageInput)
+        else b""
+    )
+    if isinstance(given, FilePart):
+        return given.size
+    return 0 if isinstance(given, bytes) else HOP_BYTES
