@@ -11,8 +11,9 @@ those of a job without Ray: the same records, digests, options and weights.
 import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 
 from latentspace.indexing.engines import ClusterOptions, EngineError
-from latentspace.indexing.job import PATIENCE, PATIENCE_S, WAITING
+from latentspace.indexing.job import patient
 from latentspace.indexing.mirroring import SourceIds, delete_missing
 from latentspace.indexing.options import JobOptions, OnFailed, OnProgress, Progress, SourceError
 from latentspace.indexing.records import Source
@@ -72,10 +73,7 @@ def run_ray_job(
     """
     if source.name == STDIN_NAME:
         raise SourceError("a cluster cannot read this standard input: name a file")
-    with (
-        Client(server) as client,
-        client.with_patience(PATIENCE, dict.fromkeys(WAITING, PATIENCE_S)) as patient,
-    ):
+    with Client(server) as client, patient(client) as waiting:
         found = client.collection(options.collection)
         model = model_of(client, found)
         tally = Tally(source.count(), options.max_errors, on_progress, on_failed)
@@ -84,7 +82,7 @@ def run_ray_job(
             with connected(cluster.address):
                 ids = _write(server, source, options, cluster, model, tally)
             if options.delete_missing:
-                delete_missing(patient, options.collection, source.name, ids, tally)
+                delete_missing(waiting, options.collection, source.name, ids, tally)
             finished = True
         finally:
             progress = tally.end(finished=finished)
@@ -100,7 +98,9 @@ def model_of(client: Client, collection: Collection) -> ModelSpec | None:
     if not collection.model:
         return None
     model = client.model(collection.model)
-    return ModelSpec(model.id, model.family, model.source, collection.space_id, model.options)
+    return ModelSpec(
+        model.id, model.family, model.source, model.space_id, model.options, collection.dim
+    )
 
 
 @contextmanager
@@ -155,16 +155,17 @@ def _write(
         SourceError: when all that came before the fault is written.
     """
     ids, cut_off = SourceIds(), None
-    for told in _outcomes(server, source, options, cluster, model):
-        if isinstance(told.broken, SourceError):
-            cut_off = told.broken
-        elif told.broken is not None:
-            raise told.broken
-        tally.add(read=told.read, unchanged=told.unchanged, written=told.written)
-        for bad in told.failures:
-            tally.fail(bad)
-        if told.ids is not None:
-            ids.extend(told.ids)
+    with closing(_outcomes(server, source, options, cluster, model)) as outcomes:
+        for told in outcomes:
+            if isinstance(told.broken, SourceError):
+                cut_off = told.broken
+            elif told.broken is not None:
+                raise told.broken
+            tally.add(read=told.read, unchanged=told.unchanged, written=told.written)
+            for bad in told.failures:
+                tally.fail(bad)
+            if told.ids is not None:
+                ids.extend(told.ids)
     if cut_off is not None:
         raise cut_off
     return ids
@@ -176,7 +177,7 @@ def _outcomes(
     options: JobOptions,
     cluster: ClusterOptions,
     model: ModelSpec | None,
-) -> Iterator[Told]:
+) -> Generator[Told, None, None]:
     with _quiet():
         data = ray.data.read_datasource(
             RecordsDatasource(source, cluster.readers, options.batch_items),
@@ -213,8 +214,7 @@ def encoders(model: ModelSpec, cluster: ClusterOptions) -> tuple[int, ModelSpec]
     fit = int(gpus / cluster.gpus) if cluster.gpus else max(1, cores - 1)
     count = cluster.encoders or fit
     threads = min(MAX_THREADS, max(1, cores // count)) if cluster.gpus else 1
-    spec = ModelSpec(model.id, model.family, model.source, model.space_id, model.options, threads)
-    return count, spec
+    return count, replace(model, threads=threads)
 
 
 def _staged(

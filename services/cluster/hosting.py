@@ -3,14 +3,15 @@
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from embedders import registry
 from embedders.base import EncodeOptions, Item
 from embedders.errors import EmbedderError
-from embedders.vectors import FloatRows
+from latentspace.enums import Modality as Made
 from latentspace.errors import FailedPreconditionError
+from latentspace.inputs import VectorInput
 from services.runtime.batching import BatchLimits
 from services.runtime.embedder import Embedder
 from services.runtime.models import ModelConfig, ModelRegistry
@@ -29,7 +30,9 @@ class ModelSpec:
     """A model as the server has it.
 
     Args:
-        space_id: of its vectors, to know that these are the same weights.
+        space_id: of its vectors, to know that these are the same weights; "" where the server has
+            not loaded it, and looks at the vectors themselves.
+        dim: of the collection; where it has fewer numbers than the model, the first are kept.
         threads: cores that one process may compute with.
     """
 
@@ -38,6 +41,7 @@ class ModelSpec:
     source: str
     space_id: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    dim: int = 0
     threads: int = 1
 
 
@@ -57,12 +61,13 @@ class HostedModel:
         )
         self._runner = asyncio.Runner()
         self._embedder = Embedder(pools)
+        self._dim = spec.dim
         try:
             self._model = self._runner.run(models.load(spec.id))
         except (EmbedderError, OSError) as error:
             raise FailedPreconditionError(f"{_here(spec)} cannot be loaded: {error}") from error
         found = self._model.ready().info.space_id
-        if found != spec.space_id:
+        if spec.space_id and found != spec.space_id:
             raise FailedPreconditionError(
                 f"{_here(spec)} is of the space {found}, the server's of {spec.space_id}: install"
                 " the same version and weights on both"
@@ -70,16 +75,23 @@ class HostedModel:
 
     def embed(
         self, items: Sequence[Item], options: EncodeOptions
-    ) -> tuple[dict[int, FloatRows], dict[int, Exception]]:
-        """Rows (dim,) and errors of the items, by position.
+    ) -> tuple[dict[int, VectorInput], dict[int, Exception]]:
+        """Vectors and errors of the items, by position.
 
         Raises:
             OptionError
         """
+        # as the server does
+        if not options.dimensions and self._dim < self._model.ready().info.dim:
+            options = replace(options, dimensions=self._dim)
         found = self._runner.run(self._embedder.embed_patiently(self._model, items, options))
         errors = dict(found.errors)
         rows, places = one_row_each(found, len(items), errors)
-        return {place: found.rows[row] for row, place in zip(rows, places, strict=True)}, errors
+        vectors = {
+            place: VectorInput(found.rows[row], found.space_id, Made(items[place].modality.value))
+            for row, place in zip(rows, places, strict=True)
+        }
+        return vectors, errors
 
 
 def _here(spec: ModelSpec) -> str:

@@ -1,5 +1,7 @@
 """The stages of a job, each in processes of its own: compare, encode, write."""
 
+import logging
+import socket
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from functools import cached_property
@@ -7,10 +9,10 @@ from typing import Any
 
 from embedders.base import Item, Modality
 from embedders.errors import EmbedderError
-from latentspace.enums import Modality as Made
 from latentspace.errors import LatentspaceError
 from latentspace.indexing.comparing import Read, changed, new_point, read, settings_of
-from latentspace.indexing.job import PATIENCE, PATIENCE_S, WAITING, refused
+from latentspace.indexing.engines import EngineError
+from latentspace.indexing.job import patient, refused
 from latentspace.indexing.mirroring import SourceIds
 from latentspace.indexing.options import JobOptions
 from latentspace.indexing.records import BadRecord
@@ -25,6 +27,8 @@ from services.cluster.parcels import Parcel, pack, unpack
 from services.rpc.inputs import read_options
 from services.rpc.status import status_of
 from services.runtime.errors import ServiceError
+
+logger = logging.getLogger(__name__)
 
 # what stands in records whose input has gone its way
 NOTHING = TextInput("")
@@ -45,6 +49,11 @@ class Stage(ABC):
                 parcel.told.broken = error
             except (EmbedderError, ServiceError) as error:
                 parcel.told.broken = error_from_status(status_of(error))
+            except Exception as error:
+                # Ray would tell its caller of a traceback, not of what went wrong
+                logger.exception("stage failed")
+                where = f"{type(self).__name__.lower()} on {socket.gethostname()}"
+                parcel.told.broken = EngineError(f"{where}: {type(error).__name__}: {error}")
         if parcel.told.broken is not None:
             parcel.records = parcel.points = ()
         return parcel
@@ -67,8 +76,7 @@ class Patient:
     @cached_property
     def client(self) -> Client:
         """The client."""
-        client = Client(self._server)
-        return client.with_patience(PATIENCE, dict.fromkeys(WAITING, PATIENCE_S))
+        return patient(Client(self._server))
 
 
 class Compare(Stage):
@@ -115,7 +123,7 @@ class Encode(Stage):
         if not raw:
             return
         items = [item_of(parcel.points[i].input) for i in raw]
-        rows, errors = self._model.embed(items, self._options)
+        vectors, errors = self._model.embed(items, self._options)
         points: list[NewPoint | None] = list(parcel.points)
         for place, i in enumerate(raw):
             point = parcel.points[i]
@@ -124,9 +132,7 @@ class Encode(Stage):
                 where = parcel.records[i].place
                 parcel.told.failures.append(bad_record(point.id, where, errors[place]))
                 continue
-            made = Made(items[place].modality.value)
-            vector = VectorInput(rows[place], self._spec.space_id, made)
-            points[i] = NewPoint(point.id, vector, point.payload)
+            points[i] = NewPoint(point.id, vectors[place], point.payload)
         kept = [i for i, one in enumerate(points) if one is not None]
         parcel.records = [parcel.records[i] for i in kept]
         parcel.points = [one for one in points if one is not None]

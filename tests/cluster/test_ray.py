@@ -27,13 +27,16 @@ from latentspace.indexing.job import run_job
 from latentspace.indexing.options import JobOptions, Progress, SourceError, TooManyErrorsError
 from latentspace.indexing.records import BadRecord, Source
 from latentspace.indexing.sources.choosing import open_source
+from latentspace.inputs import TextInput
+from latentspace.requests.importing import NewPoint
 from services.app.local import LocalServer
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'ray[data]'")
 from services.cluster.engine import run_ray_job  # noqa: E402 needs ray
 from services.cluster.hosting import HostedModel, ModelSpec  # noqa: E402
-from services.cluster.parcels import unpack  # noqa: E402
+from services.cluster.parcels import Parcel, pack, unpack  # noqa: E402
 from services.cluster.reading import PARCEL_BYTES, RecordsDatasource, parts  # noqa: E402
+from services.cluster.stages import Encode  # noqa: E402
 
 pytestmark = pytest.mark.timeout(600)
 CLUSTER = ClusterOptions("local", readers=2)
@@ -153,6 +156,14 @@ def test_images_through_clip(client: Client, tmp_path: Path) -> None:
     same(ours, wanted, tolerance=1e-5)
 
 
+def test_fewer_numbers_than_the_model_has(client: Client, tmp_path: Path) -> None:
+    for one in ("short-ray", "short-here"):
+        client.create_collection(one, model="toy", dim=8, fields={"n": "int"})
+    told, _ = both(client, "short", open_source(str(rows(tmp_path / "r.jsonl", 950))), "toy")
+    assert told.written == 950
+    same(contents(client, "short-ray"), contents(client, "short-here"))
+
+
 def test_keys_of_a_vocabulary(client: Client, tmp_path: Path) -> None:
     (tmp_path / "graph.edges").write_text("word1 word2\nword3 word4\nword5 nobody\n")
     source = open_source(str(tmp_path / "graph.edges"))
@@ -218,6 +229,15 @@ def test_other_weights_than_the_servers_are_refused() -> None:
         HostedModel(ModelSpec("toy", "hash", "", "another space", {"dim": 16}))
     with pytest.raises(FailedPreconditionError, match=r"cannot be loaded: .*no\.bin"):
         HostedModel(ModelSpec("words", "word2vec", "/no.bin", "any"))
+
+
+def test_what_nobody_expected_is_told_too() -> None:
+    stage = Encode(ModelSpec("toy", "hash", "", ""), JobOptions("any"))
+    torn = Parcel(records=[], points=[NewPoint("a", TextInput("x"), {}), 5])  # type: ignore[list-item]
+    (told,) = unpack(stage(pack([torn])))
+    assert isinstance(told.told.broken, EngineError)
+    assert "encode on " in str(told.told.broken)
+    assert "AttributeError: 'int' object has no attribute 'input'" in str(told.told.broken)
 
 
 def test_a_killed_encoder_costs_nothing(client: Client, tmp_path: Path) -> None:

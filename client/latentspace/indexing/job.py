@@ -56,8 +56,8 @@ def run_job(
     client.collection(options.collection)  # at once, and not patiently: is there such a thing?
     tally = Tally(source.count(), options.max_errors, on_progress, on_failed)
     finished = False
-    with client.with_patience(PATIENCE, dict.fromkeys(WAITING, PATIENCE_S)) as patient:
-        job = _Job(patient, source, options, tally)
+    with patient(client) as waiting:
+        job = _Job(waiting, source, options, tally)
         try:
             job.write()
             if options.delete_missing:
@@ -66,6 +66,11 @@ def run_job(
         finally:
             progress = tally.end(finished=finished)
     return progress
+
+
+def patient(client: Client) -> Client:
+    """The same client, for work that waits for a server that is away."""
+    return client.with_patience(PATIENCE, dict.fromkeys(WAITING, PATIENCE_S))
 
 
 class _Job:
