@@ -139,7 +139,7 @@ def progress_text(known: OperationProgress) -> str:
     parts = [
         *([f"{known.done:,}{of} {known.unit}"] if known.total or known.done else []),
         *([] if known.eta_ms is None else [f"{duration(known.eta_ms / 1000)} left"]),
-        *(f"{name} {_figure(value)}" for name, value in known.metrics.items()),
+        *(f"{name} {_figure(value)}" for name, value in sorted(known.metrics.items())),
     ]
     return ", ".join(parts)
 
