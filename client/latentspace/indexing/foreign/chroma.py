@@ -1,19 +1,19 @@
 """Collections of Chroma, on a server or in a folder of its persistent client."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass
 from typing import Any
 from weakref import finalize
 
-from latentspace.indexing.export_format import About, ExportSource
+from latentspace.indexing.export_format import About
 from latentspace.indexing.foreign.opening import (
     PAGE_TIMEOUT_S,
     Address,
+    ForeignSource,
     check_reachable,
     failing_as,
-    open_foreign,
     package,
     record_of,
     unknown_collection,
@@ -29,7 +29,7 @@ PAGE_IDS, PAGE_POINTS = 50_000, 256
 QUOTA_IDS = 300
 
 
-class ChromaSource(ExportSource):
+class ChromaSource(ForeignSource):
     """The points of a collection: its metadata is the payload, with the document as `document`.
 
     Where the metadata has that key itself, it keeps it, and the document comes as
@@ -39,11 +39,8 @@ class ChromaSource(ExportSource):
         SourceError: not there, or it never had a point, so that nothing says of what dimension.
     """
 
-    about: About
-
     def __init__(self, address: Address) -> None:
-        self.name = address.source
-        self._address = address
+        super().__init__(address)
         self._chroma = package("chromadb", "chroma")
         with ExitStack() as opened:
             client = _client(self._chroma, address)
@@ -56,15 +53,6 @@ class ChromaSource(ExportSource):
                     metric=_metric(self._collection, address),
                 )
             finalize(self, opened.pop_all().close)
-
-    def __reduce__(self) -> tuple[Callable[[str], ExportSource], tuple[str]]:
-        # an open connection stays in its process; others open it anew
-        return open_foreign, (self.name,)
-
-    @property
-    def dim(self) -> int:
-        """Numbers a vector."""
-        return self.about.dim
 
     def count(self) -> int:
         """Points now.

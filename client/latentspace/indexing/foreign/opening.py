@@ -1,7 +1,7 @@
 """Collections of other vector databases as sources: which URL is which, and what they share."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import numpy as np
 
-from latentspace.indexing.export_format import ExportSource
+from latentspace.indexing.export_format import About, ExportSource
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record
 from latentspace.indexing.sources.fields import id_of
@@ -86,6 +86,25 @@ class Address:
     def url(self) -> str:
         """Of the server, without a path."""
         return f"{self.scheme}://{self.host}:{self.port}"
+
+
+class ForeignSource(ExportSource):
+    """The points of a collection elsewhere; `about` is known once it is open."""
+
+    about: About
+
+    def __init__(self, address: Address) -> None:
+        self.name = address.source
+        self._address = address
+
+    def __reduce__(self) -> tuple[Callable[[str], ExportSource], tuple[str]]:
+        # an open connection stays in its process; others open it anew
+        return open_foreign, (self.name,)
+
+    @property
+    def dim(self) -> int:
+        """Numbers a vector."""
+        return self.about.dim
 
 
 def is_foreign(source: str) -> bool:

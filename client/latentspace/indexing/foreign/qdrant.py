@@ -2,20 +2,20 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 from weakref import finalize
 
 from latentspace.enums import FieldType
-from latentspace.indexing.export_format import About, ExportSource
+from latentspace.indexing.export_format import About
 from latentspace.indexing.foreign.opening import (
     PAGE_TIMEOUT_S,
     Address,
+    ForeignSource,
     check_reachable,
     failing_as,
-    open_foreign,
     package,
     record_of,
     status_of,
@@ -38,7 +38,7 @@ FIELD_SAMPLE = 256
 PAGE_NUMBERS, PAGE_POINTS = 2**20, 4096
 
 
-class QdrantSource(ExportSource):
+class QdrantSource(ForeignSource):
     """The points of a collection, each with one dense vector and its payload.
 
     Sparse and multi-vectors beside it are left out. A folder is read by Qdrant's local mode, which
@@ -48,11 +48,9 @@ class QdrantSource(ExportSource):
         SourceError: not there, or without a dense vector of a metric of ours.
     """
 
-    about: About
-
     def __init__(self, address: Address) -> None:
-        self.name = address.source
-        self._address, self._collection = address, address.collection
+        super().__init__(address)
+        self._collection = address.collection
         with ExitStack() as opened:
             self._client = _client(address)
             opened.callback(self._client.close)
@@ -66,15 +64,6 @@ class QdrantSource(ExportSource):
             )
             # also at the end of the process: later its own `__del__` finds no modules any more
             finalize(self, opened.pop_all().close)
-
-    def __reduce__(self) -> tuple[Callable[[str], ExportSource], tuple[str]]:
-        # an open connection stays in its process; others open it anew
-        return open_foreign, (self.name,)
-
-    @property
-    def dim(self) -> int:
-        """Numbers a vector."""
-        return self.about.dim
 
     def count(self) -> int:
         """Points now.
