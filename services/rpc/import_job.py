@@ -26,6 +26,8 @@ from services.runtime.sources import Sources
 
 STAGE = "importing"
 FAILURES = 20
+# of `Progress`, what an operation that succeeded says itself
+UNTOLD = frozenset({"total", "finished"})
 AGAIN = "what is written stays: start it again to go on"
 
 
@@ -56,21 +58,18 @@ def run(parent: Parent, argument: Mapping[str, Any]) -> Mapping[str, Any]:
         raise JobError(f"all {done.failed} records failed; {first.place}: {first.message}")
     return {
         "collection": argument["collection"],
-        **{name: value for name, value in asdict(done).items() if name not in _UNTOLD},
+        **{name: value for name, value in asdict(done).items() if name not in UNTOLD},
         "failures": [asdict(bad) for bad in watch.first],
         "dead_letters": str(letters) if done.failed else "",
         "provenance": {
             "source": str(path),
             "source_sha256": digest,
-            "params": {name: getattr(asked, name) for name in asked.__slots__},
+            "params": asdict(asked),
             "model": about.model,
             "space_id": about.space_id,
             "versions": code_versions(),
         },
     }
-
-
-_UNTOLD = frozenset({"total", "finished"})
 
 
 class Confined(Source):
