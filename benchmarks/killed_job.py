@@ -30,6 +30,7 @@ from benchmarks.timing import print_table
 from embedders.formats import read_vocabulary
 from embedders.sources import model_file
 from latentspace import Client
+from latentspace.indexing.sources.choosing import open_source
 from services.app.local import LocalServer
 
 INDEX = str(Path(sys.executable).with_name("latentspace"))
@@ -146,8 +147,6 @@ def events(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
 
 def count(source: Path) -> int:
     """Images of a source."""
-    from latentspace.indexing.sources.choosing import open_source
-
     return sum(1 for _ in open_source(str(source)))
 
 

@@ -55,6 +55,7 @@ async def serve(settings: Settings, greet: Greeting | None = None) -> None:
         await stop.wait()
         logger.info("draining", extra={"grace_s": settings.drain_s})
         await application.watcher.close()
+        application.operations.end_jobs()
         await application.rpc.stop(settings.drain_s)
         if metrics is not None:
             await asyncio.to_thread(metrics.close)

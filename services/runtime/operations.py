@@ -144,6 +144,7 @@ class Operations:
         self._futures: dict[str, Future[None]] = {}
         self._known: dict[str, Operation] = {}
         self._cancelled: dict[str, threading.Event] = {}
+        self._job_ids: set[str] = set()
         self._changed = asyncio.Condition()
         self._recall()
 
@@ -164,6 +165,8 @@ class Operations:
         self._save(operation)
         self._known[operation.id] = operation
         self._cancelled[operation.id] = threading.Event()
+        if job:
+            self._job_ids.add(operation.id)
         loop = asyncio.get_running_loop()
         pool = self._jobs if job else self._pool
         self._futures[operation.id] = pool.submit(self._run, loop, operation.id, work)
@@ -234,6 +237,17 @@ class Operations:
             seen = self.get(operation_id)
             yield seen
 
+    def end_jobs(self) -> None:
+        """Asks jobs to stop, as a server does that goes down.
+
+        They may have hours to go; and an import is a caller of the server itself, which would
+        wait for it.
+        """
+        self._closing = True
+        for operation_id in list(self._job_ids):
+            if event := self._cancelled.get(operation_id):
+                event.set()
+
     def close(self) -> None:
         """Stops running work and waits for it."""
         self._closing = True
@@ -288,6 +302,7 @@ class Operations:
         self._try_to_save(replace(self._known[operation_id], **fields))
         self._cancelled.pop(operation_id, None)
         self._futures.pop(operation_id, None)
+        self._job_ids.discard(operation_id)
         self._change(loop, operation_id, **fields)
 
     def _change(self, loop: asyncio.AbstractEventLoop, operation_id: str, **fields: Any) -> None:

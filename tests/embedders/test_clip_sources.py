@@ -9,14 +9,8 @@ import pytest
 from embedders import Encoder, load
 from embedders.clip.options import ClipOptions
 from embedders.clip.source import clip_files
-from embedders.errors import (
-    ModelFormatError,
-)
-from tests.embedders.clip_models import (
-    TINY,
-    save_tiny,
-    write_config,
-)
+from embedders.errors import ModelFormatError
+from tests.embedders.clip_models import TINY, save_tiny, write_config
 
 CPU = {"device": "cpu"}
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from latentspace.indexing.job import run_job
 from latentspace.indexing.options import JobOptions
 from latentspace.indexing.sources.choosing import open_source
 from latentspace.indexing.sources.options import SourceOptions
+from latentspace.requests.options import EmbedOptions
 from latentspace.results.operation import Progress
 from services.app.local import LocalServer
+from services.rpc.import_params import ImportParams
 from tests.services.training_world import children, serving, until
 
 # Seconds of work: it is stopped before its end.
@@ -99,6 +102,21 @@ def test_an_import_writes_what_a_job_writes(world: World, name: str) -> None:
     again = client.import_source(name, source, params=params, wait=True)
     assert again.result["unchanged"] == 3000
     assert again.result["written"] == 0
+
+
+def test_an_import_knows_every_option_of_a_job() -> None:
+    """By the same names and defaults, so that none is forgotten when one is added."""
+    known = {one.name: getattr(ImportParams(), one.name) for one in fields(ImportParams)}
+    job = {one.name: getattr(JobOptions(""), one.name) for one in fields(JobOptions)}
+    wanted = {one.name: getattr(SourceOptions(), one.name) for one in fields(SourceOptions)}
+    wanted |= {name: value for name, value in job.items() if name not in ("collection", "embed")}
+    assert {name: known.get(name, "none") for name in wanted} == wanted
+    assert known.keys() - wanted.keys() == EmbedOptions.__annotations__.keys()
+    assert ImportParams().source == SourceOptions()
+    assert ImportParams().job("c") == JobOptions("c")
+    said = ImportParams(id_column="i", glob="*.png", resize=9, role="query", dimensions=4)
+    assert said.source == SourceOptions(id_column="i", glob="*.png")
+    assert said.job("c") == JobOptions("c", resize=9, embed={"role": "query", "dimensions": 4})
 
 
 def test_a_source_is_mirrored(world: World, name: str) -> None:
@@ -264,6 +282,23 @@ def test_it_goes_on_without_its_caller_and_is_told_of_after_a_crash(tmp_path: Pa
         assert ended.result["unchanged"] > 1000
         assert ended.result["unchanged"] + ended.result["written"] == 60_000
         assert contents(client, "cut") == contents(client, "kept")
+
+
+def test_a_server_that_goes_down_does_not_wait_for_its_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are callers of its own, whose stream would keep it open for all of its grace."""
+    monkeypatch.setenv("LATENTSPACE_DRAIN_S", "100000")
+    with serving(tmp_path) as (server, client):
+        lines(tmp_path / "shared/many.txt", MANY)
+        client.create_collection("cut", model="toy")
+        cut = client.import_source("cut", "many.txt")
+        until(lambda: client.count("cut") > 1000)
+        assert server.stop() == 0
+    with serving(tmp_path) as (_, client):
+        failed = client.operation(cut.id)
+        assert (failed.state, "server stopped" in str(failed.error)) == ("failed", True)
+        assert client.count("cut") > 1000
 
 
 def test_from_the_command_line(world: World, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import typer
@@ -28,10 +29,7 @@ def index_on_server(
     """
     params = import_params(said, options)
     started = client.import_source(options.collection, source, params=params)
-    if out.as_json:
-        for seen in started.watch():
-            _event(out, seen.progress)
-    result = ended_operation(started, out).result
+    result = ended_operation(started, out, partial(_event, out)).result
     if out.as_json:
         _events(out, source, result)
     else:

@@ -1,5 +1,6 @@
 """latentspace operations"""
 
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Annotated, Any
 
@@ -76,15 +77,24 @@ def operation_record(operation: OperationData) -> dict[str, Any]:
     return {**record, "progress": asdict(operation.progress), "error": error}
 
 
-def ended_operation(started: Operation, out: Output) -> Operation:
+def ended_operation(
+    started: Operation, out: Output, tell: Callable[[OperationProgress], None] | None = None
+) -> Operation:
     """The operation at its end, followed on a terminal; who leaves before is told how to return.
+
+    Args:
+        tell: how --json tells of its progress; by default what it ended in is the only output.
 
     Raises:
         LatentspaceError: it failed, or was cancelled.
     """
     try:
-        # with --json what it ended in is the only output
-        last = started if out.as_json else followed_operation(started, out)
+        last = started
+        if not out.as_json:
+            last = followed_operation(started, out)
+        elif tell is not None:
+            for last in started.watch():
+                tell(last.progress)
         return last.wait()
     except KeyboardInterrupt:
         complain(
