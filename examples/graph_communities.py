@@ -14,7 +14,6 @@ The trained model stays on the service, named by the file's content: a second ru
 
 import argparse
 import hashlib
-import os
 import textwrap
 from pathlib import Path
 
@@ -56,5 +55,5 @@ if __name__ == "__main__":
     parser.add_argument("edges", type=Path, nargs="?")
     parser.add_argument("--groups", type=int, default=6)
     given = parser.parse_args()
-    with Client(os.environ.get("LATENTSPACE_SERVER", "localhost:50051")) as ls:
+    with Client() as ls:
         print_groups(ls, trained(ls, given.edges) if given.edges else "nodes", given.groups)

@@ -10,7 +10,6 @@ joins two people, so raise it.
 """
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 
@@ -45,8 +44,7 @@ if __name__ == "__main__":
     parser.add_argument("--threshold", type=float, help="cosine of one person (the model's own)")
     given = parser.parse_args()
 
-    server = os.environ.get("LATENTSPACE_SERVER", "localhost:50051")
-    with tempfile.TemporaryDirectory() as samples, Client(server) as ls:
+    with tempfile.TemporaryDirectory() as samples, Client() as ls:
         if given.folder is None:
             write_faces(Path(samples))
         threshold = given.threshold or ls.model("faces").same_threshold or 0.4

@@ -11,7 +11,6 @@ that are less sure. A file that cannot be read gets none and stops nothing.
 
 import argparse
 import csv
-import os
 from pathlib import Path
 
 from photos import photos_below
@@ -28,7 +27,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
 
     photos = photos_below(given.folder)
-    with Client(os.environ.get("LATENTSPACE_SERVER", "localhost:50051")) as ls:
+    with Client() as ls:
         labelled = ls.classify(
             "clip",
             images=photos.values(),

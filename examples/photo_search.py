@@ -8,7 +8,6 @@ the service (`make run`), made anew at each run; afterwards the command line can
 """
 
 import argparse
-import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -46,8 +45,7 @@ if __name__ == "__main__":
     parser.add_argument("--but", default="a smiling person")
     given = parser.parse_args()
 
-    server = os.environ.get("LATENTSPACE_SERVER", "localhost:50051")
-    with tempfile.TemporaryDirectory() as samples, Client(server) as ls:
+    with tempfile.TemporaryDirectory() as samples, Client() as ls:
         if given.folder is None:
             write_photos(Path(samples))
         store(ls, given.folder or Path(samples))

@@ -8,7 +8,6 @@ lines is searched line by line.
 """
 
 import argparse
-import os
 import re
 import textwrap
 from contextlib import suppress
@@ -47,7 +46,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
 
     paragraphs = paragraphs_of(given.file.read_text(encoding="utf-8") if given.file else NOTES)
-    with Client(os.environ.get("LATENTSPACE_SERVER", "localhost:50051")) as ls:
+    with Client() as ls:
         with suppress(NotFoundError):  # what a run that was interrupted left
             ls.delete_collection(COLLECTION)
         ls.create_collection(COLLECTION, model="sentences")

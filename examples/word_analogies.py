@@ -5,11 +5,9 @@
 asks the service that `make run` starts, or the one at the address in LATENTSPACE_SERVER.
 """
 
-import os
-
 from latentspace import Client
 
-with Client(os.environ.get("LATENTSPACE_SERVER", "localhost:50051")) as ls:
+with Client() as ls:
     for question in ("man king woman", "france paris italy", "walk walked go"):
         a, b, c = question.split()
         print(f"{a} is to {b} as {c} is to")

@@ -17,7 +17,6 @@ from latentspace.errors import (
 )
 
 MIB = 1 << 20
-DEFAULT_TARGET = "127.0.0.1:50051"
 
 
 class CallKind(StrEnum):

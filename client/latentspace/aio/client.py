@@ -7,6 +7,7 @@ from typing import Self
 
 import grpc
 
+from latentspace.addresses import server_address
 from latentspace.aio.base import AsyncCalls
 from latentspace.aio.classification import AsyncClassificationCalls
 from latentspace.aio.identification import AsyncIdentificationCalls
@@ -16,7 +17,6 @@ from latentspace.aio.training import AsyncTrainingCalls
 from latentspace.aio.transport import AsyncTransport
 from latentspace.aio.words import AsyncWordCalls
 from latentspace.calls import (
-    DEFAULT_TARGET,
     MIB,
     CallKind,
     ClientOptions,
@@ -39,7 +39,8 @@ class AsyncClient(
     Use it as a context manager, or `close` it.
 
     Args:
-        target: "host:port".
+        target: "host:port"; a host alone means port 50051, nothing means the variable
+            LATENTSPACE_SERVER, else 127.0.0.1:50051 (see `latentspace.addresses`).
         timeout_s: seconds a request may take, retries included, for calls of every kind.
         timeouts_s: the same by kind ("read", "embed", "search", "write", "create", "labels",
             "load", "watch"), over `timeout_s`; math.inf is no limit.
@@ -53,7 +54,7 @@ class AsyncClient(
 
     def __init__(
         self,
-        target: str = DEFAULT_TARGET,
+        target: str | None = None,
         *,
         timeout_s: float | None = None,
         timeouts_s: Mapping[str, float] | None = None,
@@ -74,7 +75,8 @@ class AsyncClient(
             metadata=metadata,
             credentials=credentials,
         )
-        super().__init__(AsyncTransport(target, options))
+        address = server_address(target, secure=credentials is not None)
+        super().__init__(AsyncTransport(address, options))
 
     def with_patience(self, retry: RetryPolicy, timeouts_s: Mapping[CallKind, float]) -> Self:
         """Another client of the same server, alike but for retries and some kinds' deadlines.

@@ -1,18 +1,15 @@
 """How commands are made: each gets a client and an output, and the options that all share."""
 
 import inspect
-import os
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from latentspace.calls import DEFAULT_TARGET
+from latentspace.addresses import DEFAULT_TARGET, SERVER_VARIABLE
 from latentspace.cli.exits import EPILOG, errors_as_exits
 from latentspace.cli.output import Output
 from latentspace.sync.client import Client
-
-SERVER_VARIABLE = "LATENTSPACE_SERVER"
 
 ServerOption = Annotated[
     str | None,
@@ -73,8 +70,7 @@ def remember_server(ctx: typer.Context, server: str | None) -> None:
 
 def client_for(ctx: typer.Context, server: str | None, timeout_s: float | None) -> Client:
     """A client of the server that was named nearest to the command."""
-    known = server or ctx.obj or os.environ.get(SERVER_VARIABLE) or DEFAULT_TARGET
-    return Client(known, timeout_s=timeout_s)
+    return Client(server or ctx.obj, timeout_s=timeout_s)
 
 
 def _adapted(function: Callable[..., None]) -> Callable[..., None]:

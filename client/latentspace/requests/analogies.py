@@ -6,6 +6,7 @@ from latentspace.calls import ClientOptions
 from latentspace.chunks import split
 from latentspace.enums import AnalogyMethod, to_wire
 from latentspace.errors import InvalidArgumentError
+from latentspace.requests.keywords import MAX_K, whole_number
 from latentspace.requests.queries import WordLike, add_weighted, terms_of, weighted
 from latentspace.v1 import search_service_pb2
 
@@ -26,12 +27,10 @@ def analogy_frame(
     with_payload: bool,
 ) -> search_service_pb2.AnalogyRequest:
     """A request without its questions."""
-    if not 1 <= k <= 10_000:
-        raise InvalidArgumentError(f"k: expected 1 to 10,000, got {k}")
     return search_service_pb2.AnalogyRequest(
         collection=collection,
         method=to_wire(AnalogyMethod, method, "method"),
-        k=k,
+        k=whole_number(k, "k", 1, MAX_K),
         vocabulary_limit=vocabulary_limit,
         include_inputs=include_inputs,
         with_payload=with_payload,

@@ -1,6 +1,7 @@
 """Requests of classification and comparison."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from latentspace.calls import ClientOptions
 from latentspace.chunks import split
@@ -14,6 +15,7 @@ from latentspace.requests.options import EmbedOptions, embed_options
 from latentspace.v1 import classification_service_pb2, search_service_pb2
 
 MAX_PAIRS = 128
+T = TypeVar("T")
 
 
 def label_spec(
@@ -99,12 +101,24 @@ def pair_inputs(
     given = {"pairs": pairs, "texts": texts, "images": images, "keys": keys}
     only_one(name for name, value in given.items() if value is not None)
     if texts is not None:
-        return ((TextInput(a), TextInput(b)) for a, b in texts)
+        return ((TextInput(a), TextInput(b)) for a, b in _pairs(texts, "texts"))
     if images is not None:
-        return ((ImageInput(a), ImageInput(b)) for a, b in images)
+        return ((ImageInput(a), ImageInput(b)) for a, b in _pairs(images, "images"))
     if keys is not None:
-        return ((KeyInput(a), KeyInput(b)) for a, b in keys)
-    return iter(pairs or ())
+        return ((KeyInput(a), KeyInput(b)) for a, b in _pairs(keys, "keys"))
+    return _pairs(pairs or (), "pairs")
+
+
+def _pairs(values: Iterable[tuple[T, T]], name: str) -> Iterator[tuple[T, T]]:
+    """The same, once each is seen to be a pair."""
+    if isinstance(values, str | bytes):
+        raise InvalidArgumentError(f"{name}: expected a list of pairs, got {values!r:.80}")
+    for i, pair in enumerate(values):
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+            raise InvalidArgumentError(
+                f"{name}[{i}]: expected a pair (a, b), got {pair!r:.80}; pass {name}=[(a, b), ...]"
+            )
+        yield pair[0], pair[1]
 
 
 def compare_requests(

@@ -66,7 +66,16 @@ def update_request(
 
 
 def field_types(fields: Fields | None) -> dict[str, Any]:
-    """Declared fields with the wire's numbers."""
+    """Declared fields with the wire's numbers.
+
+    Raises:
+        InvalidArgumentError: not names with their types.
+    """
+    if fields is not None and not isinstance(fields, Mapping):
+        raise InvalidArgumentError(
+            f'fields: expected names with their types, as {{"year": "int"}}, got {fields!r:.80}; '
+            f"types are {', '.join(FieldType)}"
+        )
     return {
         name: to_wire(FieldType, kind, f"fields[{name!r}]") for name, kind in (fields or {}).items()
     }

@@ -32,6 +32,9 @@ class EmbedOptions(TypedDict, total=False):
     compose_unknown_keys: bool
 
 
+EMBED_KEYWORDS = frozenset(EmbedOptions.__annotations__)
+
+
 class SearchParams(TypedDict, total=False):
     """Effort of a search; what is absent is the collection's, else the recipe's default.
 

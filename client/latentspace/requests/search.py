@@ -9,6 +9,7 @@ from latentspace.calls import ClientOptions
 from latentspace.chunks import row_spans, split
 from latentspace.errors import InvalidArgumentError
 from latentspace.filters import FilterLike, filter_message
+from latentspace.requests.keywords import MAX_K, whole_number
 from latentspace.requests.options import EmbedOptions, SearchParams, embed_options, search_params
 from latentspace.requests.queries import QueryLike, query_message
 from latentspace.v1 import search_service_pb2
@@ -16,6 +17,7 @@ from latentspace.vectors import pack
 
 MAX_QUERIES = 1024
 MAX_RAW_QUERIES = 256
+MAX_OFFSET = 2**32 - 1  # of the wire; the server says how deep it goes
 
 # What a hit takes in a reply; payloads and dimensions are guesses on the safe side.
 _HIT_BYTES, _PAYLOAD_BYTES, _VECTOR_BYTES = 40, 2048, 4 * 1536
@@ -59,6 +61,9 @@ class SearchOptions(TypedDict, total=False):
     space_id: str
 
 
+SEARCH_KEYWORDS = frozenset(SearchOptions.__annotations__)
+
+
 def search_frame(
     collection: str,
     k: int,
@@ -79,14 +84,12 @@ def search_frame(
     options: EmbedOptions | None = None,
 ) -> search_service_pb2.SearchRequest:
     """A search without its queries; the arguments are those of `SearchOptions`."""
-    if not 1 <= k <= 10_000:
-        raise InvalidArgumentError(f"k: expected 1 to 10,000, got {k}")
     request = search_service_pb2.SearchRequest(
         collection=collection,
-        k=k,
+        k=whole_number(k, "k", 1, MAX_K),
         filter=filter_message(filter),
         score_threshold=score_threshold,
-        offset=offset,
+        offset=whole_number(offset, "offset", 0, MAX_OFFSET),
         page_token=page_token,
         params=search_params(params),
         with_payload=with_payload,

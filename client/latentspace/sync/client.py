@@ -8,8 +8,8 @@ from typing import Self
 
 import grpc
 
+from latentspace.addresses import server_address
 from latentspace.calls import (
-    DEFAULT_TARGET,
     MIB,
     CallKind,
     ClientOptions,
@@ -40,7 +40,8 @@ class Client(
     Use it as a context manager, or `close` it.
 
     Args:
-        target: "host:port".
+        target: "host:port"; a host alone means port 50051, nothing means the variable
+            LATENTSPACE_SERVER, else 127.0.0.1:50051 (see `latentspace.addresses`).
         timeout_s: seconds a request may take, retries included, for calls of every kind.
         timeouts_s: the same by kind ("read", "embed", "search", "write", "create", "labels",
             "load", "watch"), over `timeout_s`; math.inf is no limit.
@@ -54,7 +55,7 @@ class Client(
 
     def __init__(
         self,
-        target: str = DEFAULT_TARGET,
+        target: str | None = None,
         *,
         timeout_s: float | None = None,
         timeouts_s: Mapping[str, float] | None = None,
@@ -75,7 +76,8 @@ class Client(
             metadata=metadata,
             credentials=credentials,
         )
-        super().__init__(Transport(target, options))
+        address = server_address(target, secure=credentials is not None)
+        super().__init__(Transport(address, options))
 
     def with_patience(self, retry: RetryPolicy, timeouts_s: Mapping[CallKind, float]) -> Self:
         """Another client of the same server, alike but for retries and some kinds' deadlines.

@@ -11,7 +11,8 @@ from latentspace.calls import CallKind
 from latentspace.images import ImageSource
 from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, only_one, plural_inputs
 from latentspace.requests.embedding import MAX_ITEMS, embed_requests, stream_requests
-from latentspace.requests.options import EmbedOptions
+from latentspace.requests.keywords import check_keywords
+from latentspace.requests.options import EMBED_KEYWORDS, EmbedOptions
 from latentspace.results.embedding import EmbeddingBatch
 from latentspace.results.partial import OnError
 from latentspace.sync.base import Calls
@@ -47,6 +48,7 @@ class EmbeddingCalls(Calls):
             PartialError: some items failed; its `vectors` have NaN in their rows.
             RowCountError: an item gave no vector or several; use `embed_batch`.
         """
+        check_keywords(self.embed, options, EMBED_KEYWORDS)
         # a single item is a batch of one whose row is taken out again
         one = _one_input(text, image, key)
         if one and only_one(_given(one=one, texts=texts, images=images, keys=keys, inputs=inputs)):
@@ -85,6 +87,7 @@ class EmbeddingCalls(Calls):
         Raises:
             PartialError: some items failed; its `result` is the batch.
         """
+        check_keywords(self.embed_batch, options, EMBED_KEYWORDS)
         items = plural_inputs(inputs=inputs, texts=texts, images=images, keys=keys)
         parts = self._rpc.unary_parts(
             self._stubs.embedding.Embed,
@@ -128,6 +131,7 @@ class EmbeddingCalls(Calls):
         Raises:
             PartialError: some items of a batch failed; its `result` is the batch.
         """
+        check_keywords(self.embed_stream, options, EMBED_KEYWORDS)
         items = plural_inputs(inputs=inputs, texts=texts, images=images, keys=keys)
         replies = self._rpc.exchange(
             self._stubs.embedding.EmbedStream,

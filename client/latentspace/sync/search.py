@@ -9,8 +9,10 @@ from latentspace.enums import AnalogyMethod
 from latentspace.images import ImageSource
 from latentspace.inputs import PointInput, only_one, plural_inputs
 from latentspace.requests.analogies import Question, analogy_frame, analogy_requests
+from latentspace.requests.keywords import check_keywords
 from latentspace.requests.queries import QueryLike, WordLike
 from latentspace.requests.search import (
+    SEARCH_KEYWORDS,
     SearchOptions,
     hits_wanted,
     query_count,
@@ -57,6 +59,7 @@ class SearchCalls(Calls):
             NotFoundError: no such collection, key or point.
             FailedPreconditionError: the query is of another space.
         """
+        check_keywords(self.search, options, SEARCH_KEYWORDS)
         request = single_request(
             collection,
             k,
@@ -95,6 +98,7 @@ class SearchCalls(Calls):
         Raises:
             InvalidArgumentError: the pages go deeper than 10,000 points.
         """
+        check_keywords(self.search_pages, options, SEARCH_KEYWORDS)
         request = single_request(
             collection,
             k,
@@ -142,6 +146,7 @@ class SearchCalls(Calls):
         Raises:
             PartialError: some queries failed; its `result` has the others.
         """
+        check_keywords(self.search_batch, options, SEARCH_KEYWORDS)
         space_id = options.pop("space_id", "")
         frame = search_frame(collection, k, **cast(dict[str, Any], options))
         if vectors is not None or queries is not None:
