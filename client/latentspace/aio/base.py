@@ -1,31 +1,9 @@
 """What the groups of calls share: the channel and its stubs."""
 
-from functools import cached_property
+from typing import NoReturn
 
-import grpc
-import grpc.aio
-
+from latentspace.aio.stubs import Stubs
 from latentspace.aio.transport import AsyncTransport
-from latentspace.v1.classification_service_pb2_grpc import ClassificationServiceStub
-from latentspace.v1.collection_service_pb2_grpc import CollectionServiceStub
-from latentspace.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
-from latentspace.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
-from latentspace.v1.operation_service_pb2_grpc import OperationServiceStub
-from latentspace.v1.search_service_pb2_grpc import SearchServiceStub
-from latentspace.v1.training_service_pb2_grpc import TrainingServiceStub
-
-
-class Stubs:
-    """The generated stubs of every service, on one channel."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.classification = ClassificationServiceStub(channel)
-        self.collections = CollectionServiceStub(channel)
-        self.embedding = EmbeddingServiceStub(channel)
-        self.evaluation = EvaluationServiceStub(channel)
-        self.operations = OperationServiceStub(channel)
-        self.search = SearchServiceStub(channel)
-        self.training = TrainingServiceStub(channel)
 
 
 class AsyncCalls:
@@ -38,6 +16,12 @@ class AsyncCalls:
     def __init__(self, transport: AsyncTransport) -> None:
         self._rpc = transport
 
-    @cached_property
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be pickled or copied, since it holds a connection: send its target, "
+            "and make a client where it is needed"
+        )
+
+    @property
     def _stubs(self) -> Stubs:
-        return Stubs(self._rpc.channel)
+        return self._rpc.stubs

@@ -1,16 +1,25 @@
 """Calls over a grpc.aio channel, with deadlines and retries."""
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TypeVar
 
 import grpc
 import grpc.aio
 
+from latentspace.aio.stubs import Stubs
 from latentspace.calls import Attempts, CallKind, ClientOptions
-from latentspace.errors import FailedPreconditionError, InternalError, UnavailableError
+from latentspace.errors import (
+    CallCancelledError,
+    FailedPreconditionError,
+    InternalError,
+    UnavailableError,
+)
+from latentspace.lifetime import check_process, closed_error
 from latentspace.status import error_from_rpc
 
 # What grpc puts in the place of the status where a write met the end of a stream: the next try
@@ -18,10 +27,11 @@ from latentspace.status import error_from_rpc
 WRITE_FAILED = "Internal error from Core"
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
+T = TypeVar("T")
 
 
 class AsyncTransport:
-    """A channel to one server. It is opened by the first call, in whose event loop it then lives.
+    """A channel to one server, opened by the first call, in whose event loop it then lives.
 
     Args:
         target: "host:port".
@@ -32,27 +42,38 @@ class AsyncTransport:
         self.target = target
         self.options = options
         self._metadata = tuple(options.metadata)
-        self._channel: grpc.aio.Channel | None = None
         self._closed = False
+        self._process = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._channel: grpc.aio.Channel | None = None
+        self._stubs: Stubs | None = None
 
     @property
-    def channel(self) -> grpc.aio.Channel:
-        """The channel, opened where it is not yet."""
-        if self._channel is None:
-            options = self.options.channel_options()
-            credentials = self.options.credentials
-            self._channel = (
-                grpc.aio.insecure_channel(self.target, options=options)
-                if credentials is None
-                else grpc.aio.secure_channel(self.target, credentials, options=options)
-            )
-        return self._channel
+    def stubs(self) -> Stubs:
+        """The stubs of all services; the channel is opened where it is not yet.
+
+        Raises:
+            FailedPreconditionError: the client is closed, was opened before a fork, or lives in
+                another event loop.
+        """
+        self._check_usable()
+        if self._stubs is None:
+            self._process, self._loop = os.getpid(), asyncio.get_running_loop()
+            self._channel = self._opened()
+            self._stubs = Stubs(self._channel)
+        return self._stubs
 
     async def close(self) -> None:
         """Closes the channel; calls under way are cancelled."""
         self._closed = True
-        if self._channel is not None:
-            await self._channel.close()
+        channel, loop = self._channel, self._loop
+        # what belongs to a loop that is closed, or to another process, ends with it
+        if channel is None or loop is None or loop.is_closed() or self._process != os.getpid():
+            return
+        if loop is asyncio.get_running_loop():
+            await channel.close()
+        elif loop.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(channel.close(), loop))
 
     async def unary(
         self,
@@ -69,12 +90,8 @@ class AsyncTransport:
         attempts = self._attempts(kind, timeout_s)
         while True:
             try:
-                return await method(
-                    request,
-                    timeout=attempts.remaining_s(),
-                    metadata=self._metadata,
-                    wait_for_ready=self.options.wait_for_ready,
-                )
+                with self._closing_named():
+                    return await self._begun(method, request, attempts)
             except grpc.aio.AioRpcError as failure:
                 pause_s = self._pause_s(attempts, failure)
             await asyncio.sleep(pause_s)
@@ -121,17 +138,13 @@ class AsyncTransport:
         """
         attempts = self._attempts(kind, timeout_s)
         while True:
-            call = method(
-                request,
-                timeout=attempts.remaining_s(),
-                metadata=self._metadata,
-                wait_for_ready=self.options.wait_for_ready,
-            )
+            call = self._begun(method, request, attempts)
             try:
-                # progress makes earlier failures old: they do not count against later ones
-                async for reply in call:
-                    attempts.succeeded()
-                    yield reply
+                with self._closing_named():
+                    async for reply in call:
+                        # earlier failures do not count against later ones
+                        attempts.succeeded()
+                        yield reply
                 return
             except grpc.aio.AioRpcError as failure:
                 pause_s = self._pause_s(attempts, failure)
@@ -159,22 +172,18 @@ class AsyncTransport:
             # would be lost among further writes
             most = 1
             sending: asyncio.Queue[Request | None] = asyncio.Queue()
-            call = method(
-                _queued(sending),
-                timeout=attempts.remaining_s(),
-                metadata=self._metadata,
-                wait_for_ready=self.options.wait_for_ready,
-            )
+            call = self._begun(method, _queued(sending), attempts)
             replies = aiter(call)
             try:
-                while _fill(source, unanswered, sending, most):
-                    reply = await anext(replies)
-                    attempts.succeeded()
-                    most = self.options.chunks_in_flight
-                    yield unanswered.popleft(), reply
-                sending.put_nowait(None)
-                async for _ in replies:
-                    pass  # to the status, so that the server sees a stream that ended well
+                with self._closing_named():
+                    while _fill(source, unanswered, sending, most):
+                        reply = await anext(replies)
+                        attempts.succeeded()
+                        most = self.options.chunks_in_flight
+                        yield unanswered.popleft(), reply
+                    sending.put_nowait(None)
+                    async for _ in replies:
+                        pass  # to the status, so that the server sees a stream that ended well
                 return
             except grpc.aio.AioRpcError as failure:
                 pause_s = self._pause_s(attempts, failure)
@@ -185,9 +194,49 @@ class AsyncTransport:
                 call.cancel()
             await asyncio.sleep(pause_s)
 
-    def _attempts(self, kind: CallKind, timeout_s: float | None) -> Attempts:
+    def _check_usable(self) -> None:
         if self._closed:
-            raise FailedPreconditionError("this client is closed; make a new one")
+            raise closed_error()
+        if self._process:
+            check_process(self._process)
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise FailedPreconditionError(
+                "this client belongs to the event loop of its first call, and this is another: "
+                "make a client in each loop"
+            )
+
+    def _opened(self) -> grpc.aio.Channel:
+        options, credentials = self.options.channel_options(), self.options.credentials
+        if credentials is None:
+            return grpc.aio.insecure_channel(self.target, options=options)
+        return grpc.aio.secure_channel(self.target, credentials, options=options)
+
+    def _begun(self, method: Callable[..., T], request: object, attempts: Attempts) -> T:
+        """The call that a method makes."""
+        self._check_usable()
+        return method(
+            request,
+            timeout=attempts.remaining_s(),
+            metadata=self._metadata,
+            wait_for_ready=self.options.wait_for_ready,
+        )
+
+    @contextmanager
+    def _closing_named(self) -> Iterator[None]:
+        """Calls that end because the client is closed say so.
+
+        grpc.aio cancels them, which for the caller reads as if its own task had been cancelled.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed and (task is None or not task.cancelling()):
+                raise CallCancelledError("this client was closed during the call") from None
+            raise
+
+    def _attempts(self, kind: CallKind, timeout_s: float | None) -> Attempts:
+        self._check_usable()
         return Attempts(self.options, kind, timeout_s)
 
     def _pause_s(self, attempts: Attempts, failure: grpc.aio.AioRpcError) -> float:

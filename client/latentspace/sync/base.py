@@ -1,31 +1,10 @@
 """What the groups of calls share: the channel and its stubs."""
 # Generated from aio/base.py by scripts/generate_sync_client.py; edit that.
 
-from functools import cached_property
+from typing import NoReturn
 
-import grpc
-
+from latentspace.sync.stubs import Stubs
 from latentspace.sync.transport import Transport
-from latentspace.v1.classification_service_pb2_grpc import ClassificationServiceStub
-from latentspace.v1.collection_service_pb2_grpc import CollectionServiceStub
-from latentspace.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
-from latentspace.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
-from latentspace.v1.operation_service_pb2_grpc import OperationServiceStub
-from latentspace.v1.search_service_pb2_grpc import SearchServiceStub
-from latentspace.v1.training_service_pb2_grpc import TrainingServiceStub
-
-
-class Stubs:
-    """The generated stubs of every service, on one channel."""
-
-    def __init__(self, channel: grpc.Channel) -> None:
-        self.classification = ClassificationServiceStub(channel)
-        self.collections = CollectionServiceStub(channel)
-        self.embedding = EmbeddingServiceStub(channel)
-        self.evaluation = EvaluationServiceStub(channel)
-        self.operations = OperationServiceStub(channel)
-        self.search = SearchServiceStub(channel)
-        self.training = TrainingServiceStub(channel)
 
 
 class Calls:
@@ -38,6 +17,12 @@ class Calls:
     def __init__(self, transport: Transport) -> None:
         self._rpc = transport
 
-    @cached_property
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be pickled or copied, since it holds a connection: send its target, "
+            "and make a client where it is needed"
+        )
+
+    @property
     def _stubs(self) -> Stubs:
-        return Stubs(self._rpc.channel)
+        return self._rpc.stubs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations  # grpc's classes are generic to type checkers only
 
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,11 +16,14 @@ from typing import Generic, TypeVar, cast
 import grpc
 
 from latentspace.calls import Attempts, CallKind, ClientOptions
-from latentspace.errors import FailedPreconditionError, InternalError
+from latentspace.errors import InternalError
+from latentspace.lifetime import check_process, closed_error
 from latentspace.status import RpcFailure, error_from_rpc
+from latentspace.sync.stubs import Stubs
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,10 @@ class _Part(Generic[Request, Reply]):
 
 
 class Transport:
-    """A channel to one server.
+    """A channel to one server, opened by the first call.
+
+    A client that was opened in a process is refused in those forked from it: gRPC's threads do
+    not come along, so a call there may crash or never end.
 
     Args:
         target: "host:port".
@@ -44,18 +52,37 @@ class Transport:
         self.target = target
         self.options = options
         self._metadata = tuple(options.metadata)
+        self._lock = threading.Lock()
         self._closed = False
-        arguments = options.channel_options()
-        self.channel = (
-            grpc.insecure_channel(target, options=arguments)
-            if options.credentials is None
-            else grpc.secure_channel(target, options.credentials, options=arguments)
-        )
+        self._process = 0
+        self._channel: grpc.Channel | None = None
+        self._stubs: Stubs | None = None
+
+    @property
+    def stubs(self) -> Stubs:
+        """The stubs of all services; the channel is opened where it is not yet.
+
+        Raises:
+            FailedPreconditionError: the client is closed, or was opened before a fork.
+        """
+        # before the lock, which a thread of the parent may have held when it forked
+        self._process = self._process or os.getpid()
+        check_process(self._process)
+        with self._lock:  # stubs of a channel that is being closed end the interpreter
+            if self._closed:
+                raise closed_error()
+            if self._stubs is None:
+                self._channel = self._opened()
+                self._stubs = Stubs(self._channel)
+            return self._stubs
 
     def close(self) -> None:
         """Closes the channel; calls under way are cancelled."""
         self._closed = True
-        self.channel.close()
+        if self._process in (0, os.getpid()):  # that of another process is not ours to close
+            with self._lock:
+                if self._channel is not None:
+                    self._channel.close()
 
     def unary(
         self,
@@ -115,16 +142,12 @@ class Transport:
         """
         attempts = self._attempts(kind, timeout_s)
         while True:
-            call = method(
-                request,
-                timeout=attempts.remaining_s(),
-                metadata=self._metadata,
-                wait_for_ready=self.options.wait_for_ready,
-            )
+            call = self._begun(method, request, attempts)
             try:
                 for reply in call:
                     attempts.succeeded()
                     yield reply
+                    check_process(self._process)
                 return
             except grpc.RpcError as failure:
                 pause_s = self._pause_s(attempts, failure)
@@ -153,18 +176,14 @@ class Transport:
             most = 1
             # read by the channel's own thread; requests are made in the caller's
             sending: SimpleQueue[Request | None] = SimpleQueue()
-            call = method(
-                _queued(sending),
-                timeout=attempts.remaining_s(),
-                metadata=self._metadata,
-                wait_for_ready=self.options.wait_for_ready,
-            )
+            call = self._begun(method, _queued(sending), attempts)
             try:
                 while _fill(source, unanswered, sending, most):
                     reply = next(call)
                     attempts.succeeded()
                     most = self.options.chunks_in_flight
                     yield unanswered.popleft(), reply
+                    check_process(self._process)
                 sending.put(None)
                 for _ in call:
                     pass  # to the status, so that the server sees a stream that ended well
@@ -186,12 +205,7 @@ class Transport:
     ) -> Reply:
         while True:
             try:
-                return method(
-                    request,
-                    timeout=attempts.remaining_s(),
-                    metadata=self._metadata,
-                    wait_for_ready=self.options.wait_for_ready,
-                )
+                return self._begun(method, request, attempts)
             except grpc.RpcError as failure:
                 pause_s = self._pause_s(attempts, failure)
             time.sleep(pause_s)
@@ -206,12 +220,7 @@ class Transport:
         timeout_s: float | None,
     ) -> _Part[Request, Reply]:
         attempts = self._attempts(kind, timeout_s)
-        future = method.future(
-            request,
-            timeout=attempts.remaining_s(),
-            metadata=self._metadata,
-            wait_for_ready=self.options.wait_for_ready,
-        )
+        future = self._begun(method.future, request, attempts)
         return _Part(position, items, request, attempts, future)
 
     def _finish(
@@ -230,9 +239,30 @@ class Transport:
             reply = self._unary(method, part.request, part.attempts)
         replies[part.position] = (part.items, reply)
 
+    def _opened(self) -> grpc.Channel:
+        arguments = self.options.channel_options()
+        if self.options.credentials is None:
+            return grpc.insecure_channel(self.target, options=arguments)
+        return grpc.secure_channel(self.target, self.options.credentials, options=arguments)
+
+    def _begun(self, method: Callable[..., T], request: object, attempts: Attempts) -> T:
+        """What a call gives: its reply, or where it is one of those, its future or its stream."""
+        check_process(self._process)
+        try:
+            return method(
+                request,
+                timeout=attempts.remaining_s(),
+                metadata=self._metadata,
+                wait_for_ready=self.options.wait_for_ready,
+            )
+        except ValueError as error:
+            if self._closed:  # since the stubs were taken, by another thread
+                raise closed_error() from error
+            raise
+
     def _attempts(self, kind: CallKind, timeout_s: float | None) -> Attempts:
         if self._closed:
-            raise FailedPreconditionError("this client is closed; make a new one")
+            raise closed_error()
         return Attempts(self.options, kind, timeout_s)
 
     def _pause_s(self, attempts: Attempts, failure: grpc.RpcError) -> float:
