@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv run test check format proto bench clean redis
+.PHONY: help venv run test check format proto docs bench clean redis
 
 help: ## Show these verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,6 +22,7 @@ check: venv ## Formatting, lint, types, import rules, drift of generated files
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_stubs.py --check
 	$(BIN)/python scripts/generate_sync_client.py --check
+	$(BIN)/python scripts/generate_settings_page.py --check
 
 format: venv ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .
@@ -30,6 +31,9 @@ format: venv ## Format the code and mend what lint can mend
 proto: venv ## Generate the gRPC stubs from proto/
 	$(BIN)/python scripts/generate_stubs.py
 	$(BIN)/python scripts/generate_sync_client.py
+
+docs: venv ## Generate the pages that are made from the code
+	$(BIN)/python scripts/generate_settings_page.py
 
 bench: venv ## Measure the figures of the README
 	$(BIN)/python -m benchmarks.analogy

@@ -41,6 +41,16 @@ def families() -> list[str]:
     return sorted({*FAMILIES, *(point.name for point in _plugins())})
 
 
+def check_family(family: str) -> None:
+    """Refuses a family that nobody offers; imports nothing.
+
+    Raises:
+        ModelError: names the known ones.
+    """
+    if family not in families():
+        raise ModelError(f"family {family!r} is unknown; one of: {', '.join(families())}")
+
+
 def load(
     model_id: str, family: str, source: str = "", options: Mapping[str, Any] | None = None
 ) -> Encoder:
@@ -67,13 +77,11 @@ def find_family(family: str) -> Family:
     Raises:
         ModelError, MissingExtraError
     """
+    check_family(family)
     if family in FAMILIES:
         target, extra = FAMILIES[family]
         return cast("Family", import_target(target, family, extra))
-    for point in _plugins():
-        if point.name == family:
-            return _load_plugin(point)
-    raise ModelError(f"family {family!r} is unknown; one of: {', '.join(families())}")
+    return _load_plugin(next(point for point in _plugins() if point.name == family))
 
 
 def import_target(target: str, family: str, extra: str) -> Any:

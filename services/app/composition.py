@@ -70,7 +70,10 @@ def compose(settings: Settings) -> Application:
         StorageError: it cannot be written.
         MissingExtraError: traces or Redis are wanted, and their packages are not installed.
         SettingsError: the URL of Redis has options that are none.
+        ModelError: a model is of a family that nobody offers.
     """
+    for model in settings.models.values():
+        registry.check_family(model.family)
     tracer = open_tracer(settings.tracing)
     cache = cache_of(settings.cache)
     pools = Pools(settings.cores)
@@ -79,7 +82,7 @@ def compose(settings: Settings) -> Application:
     limits = settings.limits
     models = ModelRegistry(
         [
-            ModelConfig(name, m.family, m.source, m.options, m.preload)
+            ModelConfig(name, m.family, m.source, m.options, m.preload, m.required)
             for name, m in settings.models.items()
         ],
         pools,

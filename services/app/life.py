@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from embedders.errors import EmbedderError
 from services.app.composition import Application, compose
 from services.app.metrics import MetricsServer, start_metrics
 from services.app.settings import Settings
@@ -110,17 +109,20 @@ async def load_models(application: Application) -> None:
 
 
 async def load_one(application: Application, model: Model) -> None:
-    """Loads a model; of one that is not required, a failure is only told.
+    """Loads a model; of one that is not required, a failure is told and the others go on.
 
     Raises:
-        EmbedderError
+        EmbedderError: a required one.
     """
     try:
         await application.models.load(model.config.id)
-    except EmbedderError as error:
+    except Exception as error:
         if model.config.required:
             raise
-        logger.warning("model not loaded", extra={"model": model.config.id, "error": str(error)})
+        logger.error(
+            "model not loaded",
+            extra={"model": model.config.id, "error": model.reason or str(error)},
+        )
 
 
 def stop_event() -> asyncio.Event:

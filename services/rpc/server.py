@@ -45,7 +45,7 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """What the server needs beside its services; see services.app.settings for meanings."""
+    """What the server needs beside its services; see docs/settings.md for meanings."""
 
     listen: str
     max_message_mib: int

@@ -39,8 +39,9 @@ class ModelConfig:
     Args:
         source: path, hub name or packaged name, as the family reads it.
         options: the family's own options.
-        preload: load it before the port opens.
-        required: where loading it then fails, the server does not start.
+        preload: load it at the start, before calls are answered.
+        required: where that fails, the server does not start.
+        configured: it stands in the settings; while it is loaded, its illness is the service's.
     """
 
     id: str
@@ -48,7 +49,8 @@ class ModelConfig:
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
     preload: bool = True
-    required: bool = True
+    required: bool = False
+    configured: bool = True
 
 
 @dataclass(slots=True)

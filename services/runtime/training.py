@@ -127,7 +127,9 @@ class Training:
             report.note(found["metrics"])
             self._keep(made, model, family, found["file"], load)
         path = self._path(model)
-        config = ModelConfig(model, family, str(path / found["file"]), preload=load, required=False)
+        config = ModelConfig(
+            model, family, str(path / found["file"]), preload=load, configured=False
+        )
         joined = asyncio.run_coroutine_threadsafe(self._join(config), loop).result()
         return {
             "model": model,
@@ -206,7 +208,7 @@ def recall(catalog: Catalog, models: ModelRegistry, folder: Path) -> list[ModelC
         else:
             preload = record["load"]
             config = ModelConfig(
-                model, record["family"], str(path), preload=preload, required=False
+                model, record["family"], str(path), preload=preload, configured=False
             )
             found.append(config)
     return found

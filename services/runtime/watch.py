@@ -22,7 +22,7 @@ class Verdict:
 
     Args:
         models: every configured model; those that are not loaded are not well.
-        embedding: no required model is ill; one that was unloaded is not.
+        embedding: no configured model that was loaded is ill, and no required one failed.
         search: searches and stored collections.
     """
 
@@ -106,9 +106,15 @@ class Watcher:
 
 
 def is_needed(model: Model) -> bool:
-    """Whether the service is ill where this model is: not where somebody unloaded it."""
-    wanted = model.config.required and model.config.preload
-    return wanted and model.state in (ModelState.READY, ModelState.FAILED)
+    """Whether the service is ill where this model is.
+
+    Not where somebody unloaded it, nor where one that is not required could not be loaded: the
+    others answer.
+    """
+    config = model.config
+    if model.state is ModelState.READY:
+        return config.configured and config.preload
+    return model.state is ModelState.FAILED and config.required
 
 
 async def check_lanes(batcher: EncodeBatcher, limit_s: float) -> None:

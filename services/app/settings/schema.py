@@ -1,41 +1,20 @@
-"""Every setting, once: defaults here, then one YAML file, then LATENTSPACE_* variables.
+"""Every setting, once: its name, its type, its default, what it means.
 
-`LATENTSPACE_LISTEN=0.0.0.0:50051`, `LATENTSPACE_LIMITS__MAX_ITEMS=1024`: two underscores lead
-into a group. Units stand in the names.
+`docs/settings.md` is made from this file by `scripts/generate_settings_page.py`. Units stand in
+the names.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
-from pydantic_settings import (
-    SettingsError as PydanticSettingsError,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from index.options import DEVICE_PATTERN
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
-
-
-class SettingsError(Exception):
-    """The settings cannot be read; names file, setting and cure."""
+PREFIX, DELIMITER = "LATENTSPACE_", "__"
 
 
 class ModelSettings(BaseModel):
@@ -43,12 +22,19 @@ class ModelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    family: str = Field(description="word2vec, node2vec, sentence, hash, or a plug-in's")
+    family: str = Field(
+        description="word2vec, node2vec, sentence, clip, face, hash, or a plug-in's"
+    )
     source: str = Field(
         default="", description="path, hub name or packaged name; empty: the family's own"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="the family's own options")
-    preload: bool = Field(default=True, description="load before the port opens")
+    preload: bool = Field(default=True, description="load at the start, before calls are answered")
+    required: bool = Field(
+        default=False,
+        description="the server does not start without it; otherwise it starts, and the model is"
+        " failed, with its reason",
+    )
 
 
 class Limits(BaseModel):
@@ -102,8 +88,12 @@ class LogSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least of what is told"
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="text for people, json for one object a line and nothing else"
+    )
 
 
 class CacheSettings(BaseModel):
@@ -191,7 +181,7 @@ class Settings(BaseSettings):
     """Settings of one server."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LATENTSPACE_", env_nested_delimiter="__", extra="forbid"
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid"
     )
 
     listen: str = Field(default=DEFAULT_LISTEN, description="HOST:PORT; port 0 takes a free one")
@@ -199,7 +189,9 @@ class Settings(BaseSettings):
         default=Path("~/.local/share/latentspace"),
         description="collections and catalogue live here",
     )
-    models: dict[str, ModelSettings] = Field(default_factory=embedded_models)
+    models: dict[str, ModelSettings] = Field(
+        default_factory=embedded_models, description="models by their names"
+    )
     limits: Limits = Limits()
     index: IndexSettings = IndexSettings()
     log: LogSettings = LogSettings()
@@ -217,13 +209,13 @@ class Settings(BaseSettings):
     )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
 
-    @field_validator("listen", "metrics_listen")
+    @field_validator("listen", "metrics_listen", mode="before")
     @classmethod
-    def _host_and_port(cls, value: str, info: ValidationInfo) -> str:
+    def _host_and_port(cls, value: object, info: ValidationInfo) -> object:
         if not value and info.field_name == "metrics_listen":
-            return value
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65_535:
+            return ""
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65_535:
             raise ValueError(f"{value!r} is not HOST:PORT, such as {DEFAULT_LISTEN}")
         return value
 
@@ -237,59 +229,14 @@ class Settings(BaseSettings):
     def _absolute_roots(cls, value: list[Path]) -> list[Path]:
         return [root.expanduser().absolute() for root in value]
 
-
-def load_settings(
-    config: Path | None = None, overrides: Mapping[str, Any] | None = None
-) -> Settings:
-    """Settings of a YAML file, then variables, then command-line options (None: not given).
-
-    Raises:
-        SettingsError: a file that cannot be read, an unknown setting or an unfit value.
-    """
-    file = read_yaml(config)
-
-    class Loaded(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, file)
-
-    try:
-        return Loaded(**{k: v for k, v in (overrides or {}).items() if v is not None})
-    except (ValidationError, PydanticSettingsError) as error:
-        raise SettingsError(explain(error, config)) from error
-
-
-def read_yaml(config: Path | None) -> dict[str, Any]:
-    """The mapping of a YAML file; {} of none.
-
-    Raises:
-        SettingsError
-    """
-    if config is None:
-        return {}
-    try:
-        found = yaml.safe_load(config.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"cannot read {config}: {error}") from error
-    if not isinstance(found, dict):
-        raise SettingsError(f"{config}: a mapping of settings is wanted, such as `listen: ...`")
-    return found
-
-
-def explain(error: ValidationError | PydanticSettingsError, config: Path | None) -> str:
-    """One line a fault, with the name of its setting."""
-    where = f"{config} or LATENTSPACE_*" if config else "LATENTSPACE_* or the options"
-    if not isinstance(error, ValidationError):
-        return f"settings ({where}) do not fit: {error}"
-    faults = [
-        f"  {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        for fault in error.errors()
-    ]
-    return "\n".join([f"settings ({where}) do not fit:", *faults])
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `layers` has merged: it knows where each value comes from."""
+        return (init_settings,)
