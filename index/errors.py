@@ -17,6 +17,10 @@ VectorIndexError
 └── RecipeError                  an index cannot be built or read
 """
 
+from collections.abc import Iterable
+
+from index.spelling import near_names
+
 
 class VectorIndexError(Exception):
     """Base of all errors of this package."""
@@ -33,8 +37,9 @@ class CollectionError(VectorIndexError):
 class CollectionNotFoundError(CollectionError):
     """No collection or alias has this name."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name, f"there is no collection {name!r}")
+    def __init__(self, name: str, known: Iterable[str] | None = None) -> None:
+        near = "" if known is None else near_names(name, known)
+        super().__init__(name, f"there is no collection {name[:128]!r}{near}")
 
 
 class CollectionExistsError(CollectionError):

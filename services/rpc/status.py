@@ -56,6 +56,7 @@ CODES: Mapping[type[Exception], grpc.StatusCode] = {
     runtime.LabelSetExistsError: Code.ALREADY_EXISTS,
     runtime.SnapshotNotFoundError: Code.NOT_FOUND,
     runtime.AliasError: Code.FAILED_PRECONDITION,
+    runtime.AliasNotFoundError: Code.NOT_FOUND,
     runtime.OverloadedError: Code.RESOURCE_EXHAUSTED,
     runtime.NotServedError: Code.UNIMPLEMENTED,
     runtime.DeadlineError: Code.DEADLINE_EXCEEDED,

@@ -7,12 +7,18 @@ from dataclasses import dataclass, replace
 
 from embedders.base import EncodeOptions, Item
 from index.base import Collection, Engine
-from index.errors import CollectionExistsError, ReadOnlyError, SpecError, StorageError
+from index.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    ReadOnlyError,
+    SpecError,
+    StorageError,
+)
 from index.types import CollectionInfo, CollectionSpec
 from services.runtime.catalog import Catalog
 from services.runtime.embedder import Embedder
 from services.runtime.encoding import EmbedResult
-from services.runtime.errors import AliasError, RequestError, SpaceMismatchError
+from services.runtime.errors import AliasError, AliasNotFoundError, RequestError, SpaceMismatchError
 from services.runtime.models import ModelRegistry
 from services.runtime.pools import run_in
 from services.runtime.searching import SearchLanes
@@ -55,7 +61,16 @@ class Collections:
         """
         name = self._aliases.get(name, name)
         vocabulary = self.models.vocabularies().get(name)
-        return vocabulary if vocabulary is not None else self.engine.get(name)
+        if vocabulary is not None:
+            return vocabulary
+        try:
+            return self.engine.get(name)
+        except CollectionNotFoundError:
+            raise CollectionNotFoundError(name, self._names()) from None
+
+    def _names(self) -> set[str]:
+        """What stands for a collection."""
+        return {*self._aliases, *self.models.vocabularies(), *self.engine.names()}
 
     def describe(self, collection: Collection) -> NamedCollection:
         """The collection as it is now, with its aliases."""
@@ -107,7 +122,10 @@ class Collections:
             )
         if name in self.models.vocabularies():
             raise ReadOnlyError(name, "it is the vocabulary of a model; unload the model instead")
-        await run_in(self.pools.write, self.engine.drop, name)
+        try:
+            await run_in(self.pools.write, self.engine.drop, name)
+        except CollectionNotFoundError:
+            raise CollectionNotFoundError(name, self._names()) from None
         self._catalog.delete_aliases_of(name)
         self._aliases = self._catalog.aliases()
 
@@ -129,10 +147,10 @@ class Collections:
         """Removes an alias.
 
         Raises:
-            AliasError: there is none of this name.
+            AliasNotFoundError: there is none of this name.
         """
         if not await run_in(self.pools.write, self._catalog.delete_alias, alias):
-            raise AliasError(f"there is no alias {alias!r}")
+            raise AliasNotFoundError(alias, self._aliases)
         self._aliases = {k: v for k, v in self._aliases.items() if k != alias}
 
     async def embed(

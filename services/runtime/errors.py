@@ -12,13 +12,18 @@ ServiceError
 ├── LabelSetNotFoundError    no label set has this name
 ├── LabelSetExistsError      the name of a new label set is taken
 ├── SnapshotNotFoundError    no snapshot has this name
-├── AliasError               the name is a collection's, or the alias is unknown
+├── AliasError               the name is a collection's, or stands for one already
+├── AliasNotFoundError       no alias has this name
 ├── OverloadedError          the queue is full; `retry_after_s` is when to try again
 │   └── NoMemoryError        not even this item alone found room
 ├── NotServedError           a part of the contract that this version does not serve yet
 ├── DeadlineError            the caller's time ran out before the work began
 └── WorkError                an encoder broke its contract or failed on an item
 """
+
+from collections.abc import Iterable
+
+from index.spelling import near_names
 
 
 class ServiceError(Exception):
@@ -53,8 +58,8 @@ class SpaceMismatchError(RequestError):
 class ModelNotFoundError(ServiceError):
     """No model of this name is configured."""
 
-    def __init__(self, model: str, known: list[str]) -> None:
-        super().__init__(f"there is no model {model!r}; configured: {', '.join(known) or 'none'}")
+    def __init__(self, model: str, known: Iterable[str]) -> None:
+        super().__init__(f"there is no model {model[:128]!r}{near_names(model, known)}")
 
 
 class ModelNotReadyError(ServiceError):
@@ -99,9 +104,8 @@ class OperationNotFoundError(ServiceError):
 class LabelSetNotFoundError(ServiceError):
     """No label set has this name."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        there = ", ".join(known[:20]) or "none"
-        super().__init__(f"there is no label set {name[:128]!r}; there are: {there}")
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"there is no label set {name[:128]!r}{near_names(name, known)}")
 
 
 class LabelSetExistsError(ServiceError):
@@ -114,12 +118,19 @@ class LabelSetExistsError(ServiceError):
 class SnapshotNotFoundError(ServiceError):
     """No snapshot has this name."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no snapshot {name[:128]!r}")
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"there is no snapshot {name[:128]!r}{near_names(name, known)}")
 
 
 class AliasError(ServiceError):
-    """The name is a collection's, or the alias is unknown."""
+    """The name is a collection's, or stands for one already."""
+
+
+class AliasNotFoundError(ServiceError):
+    """No alias has this name."""
+
+    def __init__(self, alias: str, known: Iterable[str]) -> None:
+        super().__init__(f"there is no alias {alias[:128]!r}{near_names(alias, known)}")
 
 
 class OverloadedError(ServiceError):

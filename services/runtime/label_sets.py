@@ -62,7 +62,7 @@ class LabelSets:
             LabelSetNotFoundError
         """
         if (found := self._sets.get(name)) is None:
-            raise LabelSetNotFoundError(name, sorted(self._sets))
+            raise LabelSetNotFoundError(name, self._sets)
         return found
 
     def all(self) -> list[LabelSet]:
@@ -110,7 +110,7 @@ class LabelSets:
         if rows is None:
             data = await run_in(self._pools.search, self._catalog.label_set_rows, found.name)
             if data is None:
-                raise LabelSetNotFoundError(found.name, sorted(self._sets))
+                raise LabelSetNotFoundError(found.name, self._sets)
             rows = np.frombuffer(data, "<f4").astype(np.float32).reshape(-1, found.dim)
             self._rows.put(found.name, rows, rows.nbytes)
         return rows

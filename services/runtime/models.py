@@ -117,7 +117,7 @@ class ModelRegistry:
         try:
             return self._models[model_id]
         except KeyError:
-            raise ModelNotFoundError(model_id, sorted(self._models)) from None
+            raise ModelNotFoundError(model_id, self._models) from None
 
     def __contains__(self, model_id: str) -> bool:
         return model_id in self._models

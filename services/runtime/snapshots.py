@@ -103,7 +103,9 @@ class Snapshots:
             SnapshotNotFoundError
         """
         if not re.fullmatch(NAME, name) or not self.archive(name).is_file():
-            raise SnapshotNotFoundError(name)
+            raise SnapshotNotFoundError(
+                name, [path.stem for path in self._folder.glob(f"*{ARCHIVE}")]
+            )
 
     def archive(self, name: str) -> Path:
         """Path of the archive."""

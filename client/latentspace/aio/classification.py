@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from latentspace.aio.base import AsyncCalls
 from latentspace.calls import CallKind
 from latentspace.enums import Activation
+from latentspace.errors import AlreadyExistsError
 from latentspace.images import ImageSource
 from latentspace.inputs import Input, plural_inputs
 from latentspace.requests.classification import (
+    check_same_labels,
     classify_frame,
     classify_requests,
     compare_requests,
@@ -90,6 +92,7 @@ class AsyncClassificationCalls(AsyncCalls):
         model: str,
         labels: Sequence[str],
         templates: str | Sequence[str] | None = None,
+        exist_ok: bool = False,
         timeout_s: float | None = None,
     ) -> LabelSet:
         """Encodes and stores a label set; the arguments are those of `classify`.
@@ -97,15 +100,25 @@ class AsyncClassificationCalls(AsyncCalls):
         Many labels times many templates take minutes: the longest wait is that of "labels", 900 s
         by default.
 
+        Args:
+            exist_ok: a stored set of this name, model, labels and templates is returned as it is.
+
         Raises:
-            AlreadyExistsError: the name is taken.
+            AlreadyExistsError: the name is taken; with `exist_ok`, by another set.
         """
         request = classification_service_pb2.CreateLabelSetRequest(
             name=name, model=model, spec=label_spec(labels, templates)
         )
-        reply = await self._rpc.unary(
-            self._stubs.classification.CreateLabelSet, request, CallKind.LABELS, timeout_s
-        )
+        try:
+            reply = await self._rpc.unary(
+                self._stubs.classification.CreateLabelSet, request, CallKind.LABELS, timeout_s
+            )
+        except AlreadyExistsError:
+            if not exist_ok:
+                raise
+            existing = await self.label_set(name, timeout_s=timeout_s)
+            check_same_labels(existing, request)
+            return existing
         return LabelSet.from_message(reply.label_set)
 
     async def label_set(self, name: str, *, timeout_s: float | None = None) -> LabelSet:

@@ -3,7 +3,13 @@
 from latentspace.aio.operations import AsyncOperationCalls
 from latentspace.calls import CallKind
 from latentspace.enums import Metric
-from latentspace.requests.collections import Fields, create_request, update_request
+from latentspace.errors import AlreadyExistsError
+from latentspace.requests.collections import (
+    Fields,
+    check_declared_alike,
+    create_request,
+    update_request,
+)
 from latentspace.requests.options import IndexParams, SearchParams
 from latentspace.results.collection import Collection
 from latentspace.v1 import collection_service_pb2
@@ -24,6 +30,7 @@ class AsyncCollectionCalls(AsyncOperationCalls):
         index: IndexParams | None = None,
         search: SearchParams | None = None,
         space_id: str = "",
+        exist_ok: bool = False,
         timeout_s: float | None = None,
     ) -> Collection:
         """Creates a collection.
@@ -37,9 +44,11 @@ class AsyncCollectionCalls(AsyncOperationCalls):
             fields: payload fields that filters read, as {"year": "int", "tag": "keyword"}.
             index: parameters of index building.
             search: default effort of searches.
+            exist_ok: a collection of this name that is declared alike is returned as it is.
 
         Raises:
-            AlreadyExistsError: the name is taken.
+            AlreadyExistsError: the name is taken; with `exist_ok`, by a collection that is
+                declared otherwise, and the message says in what.
         """
         request = create_request(
             collection,
@@ -52,9 +61,16 @@ class AsyncCollectionCalls(AsyncOperationCalls):
             index=index,
             search=search,
         )
-        reply = await self._rpc.unary(
-            self._stubs.collections.CreateCollection, request, CallKind.CREATE, timeout_s
-        )
+        try:
+            reply = await self._rpc.unary(
+                self._stubs.collections.CreateCollection, request, CallKind.CREATE, timeout_s
+            )
+        except AlreadyExistsError:
+            if not exist_ok:
+                raise
+            existing = await self.collection(collection, timeout_s=timeout_s)
+            check_declared_alike(existing, request)
+            return existing
         return Collection.from_message(reply.collection)
 
     async def collection(self, collection: str, *, timeout_s: float | None = None) -> Collection:

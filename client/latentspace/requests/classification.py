@@ -6,12 +6,13 @@ from typing import TypeVar
 from latentspace.calls import ClientOptions
 from latentspace.chunks import split
 from latentspace.enums import Activation, to_wire
-from latentspace.errors import InvalidArgumentError
+from latentspace.errors import AlreadyExistsError, InvalidArgumentError
 from latentspace.images import ImageSource
 from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, input_message, only_one
 from latentspace.inputs import strings as string_list
 from latentspace.requests.embedding import input_parts
 from latentspace.requests.options import EmbedOptions, embed_options
+from latentspace.results.classification import LabelSet
 from latentspace.v1 import classification_service_pb2, search_service_pb2
 
 MAX_PAIRS = 128
@@ -38,6 +39,26 @@ def label_spec(
         if sentence.count("{}") != 1:
             raise InvalidArgumentError(f'templates: {sentence!r} does not have exactly one "{{}}"')
     return classification_service_pb2.LabelSpec(labels=names, templates=sentences)
+
+
+def check_same_labels(
+    existing: LabelSet, request: classification_service_pb2.CreateLabelSetRequest
+) -> None:
+    """Refuses a stored label set in the place of the one that was to be created.
+
+    Raises:
+        AlreadyExistsError: naming what differs.
+    """
+    spec = request.spec
+    asked = {"model": request.model, "labels": tuple(spec.labels)}
+    if spec.template_set or spec.templates:
+        asked |= {"template_set": spec.template_set, "templates": tuple(spec.templates)}
+    different = [name for name, value in asked.items() if getattr(existing, name) != value]
+    if different:
+        raise AlreadyExistsError(
+            f"there is a label set {request.name!r} already, with other {', '.join(different)}: "
+            "delete it with delete_label_set, or choose another name"
+        )
 
 
 def classify_frame(

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentspace.enums import FieldType, Metric, to_wire
-from latentspace.errors import InvalidArgumentError
+from latentspace.errors import AlreadyExistsError, InvalidArgumentError
 from latentspace.requests.options import IndexParams, SearchParams, index_params, search_params
+from latentspace.results.collection import Collection
 from latentspace.v1 import collection_service_pb2
 
 Fields = Mapping[str, FieldType | str]
@@ -45,6 +46,38 @@ def create_request(
             search=search_params(search, "search"),
         ),
     )
+
+
+def check_declared_alike(
+    existing: Collection, request: collection_service_pb2.CreateCollectionRequest
+) -> None:
+    """Refuses an existing collection in the place of the one that was to be created.
+
+    What the request leaves to the server may be anything, and further fields do no harm.
+
+    Raises:
+        AlreadyExistsError: naming what is declared otherwise.
+    """
+    asked = Collection.from_message(collection_service_pb2.Collection(spec=request.spec))
+    differences = [
+        f"its {name} is {getattr(existing, name) or 'none'}, not {value}"
+        for name in ("model", "dim", "space_id", "metric")
+        if (value := getattr(asked, name)) and value != getattr(existing, name)
+    ]
+    if asked.asked_recipe not in ("", "auto", existing.asked_recipe, existing.recipe):
+        differences.append(f"its recipe is {existing.asked_recipe}, not {asked.asked_recipe}")
+    for kind in ("fields", "index", "search"):
+        declared = getattr(existing, kind)
+        differences += [
+            f"{kind}[{name!r}] is {declared.get(name, 'not declared')}, not {value}"
+            for name, value in getattr(asked, kind).items()
+            if declared.get(name) != value
+        ]
+    if differences:
+        raise AlreadyExistsError(
+            f"there is a collection {request.collection!r} already, declared otherwise: "
+            f"{'; '.join(differences)}; change it with update_collection, or choose another name"
+        )
 
 
 def update_request(
