@@ -240,8 +240,8 @@ def test_classify_and_compare(run: Run) -> None:
     found = lines(run("classify", "sentences", "a", "b", *labels, "--top", "1", "--json"))
     assert [one["input"] for one in found] == ["a", "b"]
     assert all(one["label"] in ("cat", "dog") for one in found)
-    partial = run("classify", "sentences", "--file", "-", *labels, "--as", "key", stdin="a\nb\n")
-    assert partial.returncode == 4
+    failed = run("classify", "sentences", "--file", "-", *labels, "--as", "key", stdin="a\nb\n")
+    assert failed.returncode == 1
     assert run("classify", "sentences", "a").returncode == 2
     same = lines(run("compare", "sentences", "a", "a", "--json"))[0]
     assert (same["score"], same["same"]) == (pytest.approx(1.0), True)

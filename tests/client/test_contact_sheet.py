@@ -46,6 +46,14 @@ def drawn(tmp_path: Path, root: Path, asked: list[Asked], *queries: list[str]) -
         return np.asarray(opened.convert("RGB")).astype(int)
 
 
+def test_hits_without_an_image_are_named(tmp_path: Path, root: Path) -> None:
+    found = result(["red.png", "gone.png", "broken.png"])
+    undrawn = save_sheet(
+        tmp_path / "out.png", [Asked("a", TextInput("a"))], found, Finder(root, "path")
+    )
+    assert undrawn == ["gone.png", "broken.png"]
+
+
 def middle(pixels: Any, column: int, top: int) -> Any:
     """The middle of a cell."""
     x = MARGIN + column * (CELL + GAP) + CELL // 2

@@ -7,6 +7,7 @@ import typer
 from latentspace.cli.command import command
 from latentspace.cli.exits import UsageError
 from latentspace.cli.hits import show_matches
+from latentspace.cli.items import Items
 from latentspace.cli.options import FileOption, LimitOption, lines_of
 from latentspace.cli.output import Output
 from latentspace.enums import AnalogyMethod
@@ -55,6 +56,7 @@ def analogy(
         on_error="return",
     )
     show_matches(out, result, names)
+    Items.named(names).end(result.errors)
 
 
 def add_analogy(app: typer.Typer) -> None:

@@ -5,13 +5,12 @@ from typing import Annotated, cast
 import typer
 
 from latentspace.cli.command import command
-from latentspace.cli.exits import ExitCode, UsageError, complain
+from latentspace.cli.exits import UsageError
+from latentspace.cli.items import read_items
 from latentspace.cli.options import (
     FileOption,
     KindOption,
     TemplateOption,
-    inputs_of,
-    lines_of,
     templates_of,
 )
 from latentspace.cli.output import Output
@@ -40,33 +39,31 @@ def classify(
     """Name what items show, by labels in words."""
     if (not label) == (label_set is None):
         raise UsageError("pass --label (more than once) or --label-set")
-    lines, inputs = inputs_of(client, model, kind, lines_of(items or [], file))
+    read = read_items(client, model, kind, items or [], file)
     found: list[list[Label]]
     errors: dict[int, LatentspaceError] = {}
     try:
-        found = client.classify(
-            model,
-            inputs=inputs,
-            labels=label or None,
-            label_set=label_set,
-            templates=templates_of(template),
-            top_k=top,
-            min_probability=min_probability,
-        )
+        with read.sending():
+            found = client.classify(
+                model,
+                inputs=read.inputs,
+                labels=label or None,
+                label_set=label_set,
+                templates=templates_of(template),
+                top_k=top,
+                min_probability=min_probability,
+            )
     except PartialError as partial:
         found, errors = cast(list[list[Label]], partial.result), partial.errors
     out.records(
         (
             {"input": line, "label": one.label, "probability": one.probability}
-            for line, labels in zip(lines, found, strict=True)
+            for line, labels in zip(read.sent_names, found, strict=True)
             for one in labels
         ),
         ("input", "label", "probability"),
     )
-    for position, error in errors.items():
-        complain(f"item {position} ({lines[position]:.60}): {error}")
-    if errors:
-        raise typer.Exit(ExitCode.PARTIAL)
+    read.end(errors)
 
 
 def add_classify(app: typer.Typer) -> None:

@@ -4,16 +4,18 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from latentspace.cli.command import command, group
 from latentspace.cli.exits import UsageError
+from latentspace.cli.items import Items
 from latentspace.cli.operations import Wait, told_operation
 from latentspace.cli.options import FilterOption, filter_of
 from latentspace.cli.output import Output
 from latentspace.enums import FieldType, Metric
+from latentspace.errors import LatentspaceError, PartialError
 from latentspace.results.point import Point
 from latentspace.sync.client import Client
 
@@ -85,7 +87,13 @@ def get_points(
     with_vectors: WithVectors = False,
 ) -> None:
     """Show points by their ids."""
-    _show(out, client.get(name, ids, with_vectors=with_vectors), with_vectors)
+    errors: dict[int, LatentspaceError] = {}
+    try:
+        points = client.get(name, ids, with_vectors=with_vectors)
+    except PartialError as partial:
+        points, errors = cast(list[Point], partial.result), partial.errors
+    _show(out, points, with_vectors)
+    Items.named(ids).end(errors)
 
 
 def list_points(

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from latentspace.cli.command import command
-from latentspace.cli.options import KindOption, input_of, kind_for
+from latentspace.cli.exits import ExitCode, complain
+from latentspace.cli.items import reader_for
+from latentspace.cli.options import KindOption
 from latentspace.cli.output import Output
 from latentspace.sync.client import Client
 
@@ -23,9 +25,22 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two items."""
-    meant = kind_for(client, model, kind, [first, second])
-    pair = (input_of(meant, first), input_of(meant, second))
-    out.record(asdict(client.compare(model, pairs=[pair], threshold=threshold)[0]))
+    reader = reader_for(client, model, kind)
+    one, other = reader.read_one(first), reader.read_one(second)
+    if isinstance(one, str) or isinstance(other, str):
+        for name, reading in ((first, one), (second, other)):
+            if isinstance(reading, str):
+                complain(f"{name:.60}: {reading}")
+        raise typer.Exit(ExitCode.REFUSED)
+    record = asdict(client.compare(model, pairs=[(one, other)], threshold=threshold)[0])
+    if out.as_json:
+        out.record(record)
+        return
+    out.record({name: value for name, value in record.items() if value is not None})
+    if record["threshold"] is None:
+        complain(
+            f"{model} has no calibrated threshold: --threshold says from where on two are same"
+        )
 
 
 def add_compare(app: typer.Typer) -> None:

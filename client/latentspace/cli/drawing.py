@@ -41,18 +41,19 @@ def thumbnail(path: Path, side: int) -> Image.Image | None:
     return Image.alpha_composite(page, fitted).convert("RGB")
 
 
-def place_thumbnail(page: Image.Image, path: Path | None, box: Box) -> None:
-    """Draws an image in the middle of a panel, or an empty frame."""
+def place_thumbnail(page: Image.Image, path: Path | None, box: Box) -> bool:
+    """Draws an image in the middle of a panel, or an empty frame; whether it is the image."""
     draw = ImageDraw.Draw(page)
     left, top, right, bottom = box
     picture = thumbnail(path, right - left) if path else None
     if picture is None:
         draw.rounded_rectangle(box, RADIUS, outline=LINE, width=2)
-        return
+        return False
     draw.rounded_rectangle(box, RADIUS, fill=PANEL)
     x = left + (right - left - picture.width) // 2
     y = top + (bottom - top - picture.height) // 2
     page.paste(picture, (x, y), _rounded(picture.size))
+    return True
 
 
 def _rounded(size: tuple[int, int]) -> Image.Image:

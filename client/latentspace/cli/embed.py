@@ -7,8 +7,9 @@ import numpy as np
 import typer
 
 from latentspace.cli.command import command
-from latentspace.cli.exits import ExitCode, UsageError, complain
-from latentspace.cli.options import CroppedOption, FileOption, KindOption, inputs_of, lines_of
+from latentspace.cli.exits import UsageError
+from latentspace.cli.items import Items, read_items
+from latentspace.cli.options import CroppedOption, FileOption, KindOption
 from latentspace.cli.output import Output
 from latentspace.results.embedding import EmbeddingBatch
 from latentspace.sync.client import Client
@@ -33,23 +34,21 @@ def embed(
     """Turn items into vectors."""
     if save is not None and save.suffix != ".npy":
         raise UsageError(f"--out {save}: expected a name that ends in .npy")
-    lines, inputs = inputs_of(client, model, kind, lines_of(items or [], file))
-    batch = client.embed_batch(
-        model,
-        inputs=inputs,
-        on_error="return",
-        role=role,
-        dimensions=dimensions,
-        cropped=cropped,
-    )
+    read = read_items(client, model, kind, items or [], file)
+    with read.sending():
+        batch = client.embed_batch(
+            model,
+            inputs=read.inputs,
+            on_error="return",
+            role=role,
+            dimensions=dimensions,
+            cropped=cropped,
+        )
     if save is not None:
-        _save(batch, save, out)
+        _save(batch, read, save, out)
     else:
-        _show(batch, lines, out)
-    for position, error in batch.errors.items():
-        complain(f"item {position} ({lines[position]:.60}): {error}")
-    if batch.errors:
-        raise typer.Exit(ExitCode.REFUSED if len(batch.errors) == len(lines) else ExitCode.PARTIAL)
+        _show(batch, read.sent_names, out)
+    read.end(batch.errors)
 
 
 def add_embed(app: typer.Typer) -> None:
@@ -73,15 +72,14 @@ def _show(batch: EmbeddingBatch, lines: list[str], out: Output) -> None:
     )
 
 
-def _save(batch: EmbeddingBatch, path: Path, out: Output) -> None:
-    rows = batch.one_each()
+def _save(batch: EmbeddingBatch, items: Items, path: Path, out: Output) -> None:
+    """Writes a row for each item, in their order: NaN where it failed."""
+    made = batch.one_each()
+    rows = np.full((len(items.names), made.shape[1]), np.nan, np.float32)
+    rows[items.positions] = made
     np.save(path, rows, allow_pickle=False)
+    size = {"path": str(path), "rows": rows.shape[0], "dim": rows.shape[1]}
     out.say(
         f"wrote {path}: {rows.shape[0]} x {rows.shape[1]} float32",
-        {
-            "path": str(path),
-            "rows": rows.shape[0],
-            "dim": rows.shape[1],
-            "space_id": batch.space_id,
-        },
+        {**size, "space_id": batch.space_id},
     )

@@ -74,6 +74,16 @@ def exit_code(error: Exception) -> ExitCode:
             return ExitCode.REFUSED
 
 
+def end_failed(failed: int, items: int) -> None:
+    """Ends a command some of whose items failed.
+
+    Raises:
+        typer.Exit: PARTIAL, or REFUSED where not one worked.
+    """
+    if failed:
+        raise typer.Exit(ExitCode.REFUSED if failed >= items else ExitCode.PARTIAL)
+
+
 def complain(message: str) -> None:
     """Writes one paragraph to standard error."""
     # a log or a pipe gets one line, which grep finds whole

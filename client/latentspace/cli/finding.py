@@ -24,7 +24,7 @@ class Finder:
 
     def of_match(self, match: Match) -> Path | None:
         """The file of a hit; None where there is none."""
-        if match.modality in WITHOUT:
+        if not has_picture(match):
             return None
         said = (match.payload or {}).get(self.path_field)
         return (self.under_root(said) if isinstance(said, str) else None) or self.under_root(
@@ -39,3 +39,8 @@ class Finder:
             return path if path.is_relative_to(root) and path.is_file() else None
         except (OSError, ValueError):  # names may be anything: too long, with a zero byte
             return None
+
+
+def has_picture(match: Match) -> bool:
+    """Whether there may be an image of a hit: what was made from words has none."""
+    return match.modality not in WITHOUT

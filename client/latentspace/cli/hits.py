@@ -5,9 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import typer
-
-from latentspace.cli.exits import ExitCode, complain
 from latentspace.cli.output import Output
 from latentspace.results.search import SearchResult
 
@@ -17,13 +14,9 @@ SEGMENTS = ("segment", "method", "candidates", "ef", "nprobe", "ms")
 def show_matches(
     out: Output, result: SearchResult, names: Sequence[str], grouped: bool = False
 ) -> None:
-    """Prints the matches of each query; errors go to standard error and into the exit code."""
+    """Prints the matches of each query."""
     columns = ["id", "score", *(["group"] if grouped else []), "payload"]
     out.records(_records(result, names), columns if len(names) == 1 else ["query", *columns])
-    for position, error in result.errors.items():
-        complain(str(error) if len(names) == 1 else f"query {position}: {error}")
-    if result.errors:
-        raise typer.Exit(ExitCode.REFUSED if len(result.errors) == len(names) else ExitCode.PARTIAL)
 
 
 def show_plan(out: Output, result: SearchResult) -> None:

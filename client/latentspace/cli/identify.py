@@ -7,20 +7,21 @@ from typing import Annotated, Any, cast
 import typer
 
 from latentspace.cli.command import command
-from latentspace.cli.exits import ExitCode, UsageError, complain
+from latentspace.cli.exits import UsageError, complain
+from latentspace.cli.items import read_items
 from latentspace.cli.options import (
     CroppedOption,
     FileOption,
     FilterOption,
     KindOption,
     filter_of,
-    inputs_of,
-    lines_of,
 )
 from latentspace.cli.output import Output
-from latentspace.errors import LatentspaceError, PartialError
+from latentspace.errors import LatentspaceError, NotFoundError, PartialError
+from latentspace.indexing.options import DIGEST_FIELD
 from latentspace.results.embedding import Region
 from latentspace.results.identification import Identified
+from latentspace.results.search import Match
 from latentspace.sync.client import Client
 
 COLUMNS = ("input", "name", "score", "region")
@@ -49,28 +50,28 @@ def identify(
     model = client.collection(collection).model
     if not model:
         raise UsageError(f"{collection} has no model that could embed photos")
-    names, inputs = inputs_of(client, model, kind, lines_of(images or [], file))
+    read = read_items(client, model, kind, images or [], file)
     found: list[list[Identified]]
     errors: dict[int, LatentspaceError] = {}
     try:
-        found = client.identify(
-            collection,
-            inputs=inputs,
-            label=label,
-            threshold=threshold,
-            cropped=cropped,
-            filter=tree,
-        )
+        with read.sending():
+            found = client.identify(
+                collection,
+                inputs=read.inputs,
+                label=label,
+                threshold=threshold,
+                cropped=cropped,
+                filter=tree,
+            )
     except PartialError as partial:
-        found, errors = cast(list[list[Identified]], partial.result), partial.errors
-    out.records(_records(names, found, out.as_json), COLUMNS)
-    for position, (name, faces) in enumerate(zip(names, found, strict=True)):
-        if position in errors:
-            complain(f"{name}: {errors[position]}")
-        elif not faces:
-            complain(f"{name}: nothing was found in it")
-    if errors:
-        raise typer.Exit(ExitCode.PARTIAL)
+        found, errors = cast(list[list[Identified]], partial.result), dict(partial.errors)
+    out.records(_records(read.sent_names, found, out.as_json), COLUMNS)
+    for position, faces in enumerate(found):
+        if position not in errors and not faces:
+            complain(f"{read.sent_names[position]}: nothing was found in it")
+        if label is not None and (nameless := _nameless(faces)):
+            errors.setdefault(position, _no_label(label, nameless))
+    read.end(errors)
 
 
 def add_identify(app: typer.Typer) -> None:
@@ -92,6 +93,20 @@ def _records(
                 "threshold": face.threshold,
                 "region": _region(face.region, whole),
             }
+
+
+def _nameless(faces: Sequence[Identified]) -> Match | None:
+    """The point of the first face that is known and has no name."""
+    return next((one.nearest[0] for one in faces if one.id is not None and one.name is None), None)
+
+
+def _no_label(label: str, match: Match) -> LatentspaceError:
+    """A face is known, and its point does not say whose it is: most likely a misspelt --label."""
+    fields = ", ".join(sorted(name for name in match.payload or {} if name != DIGEST_FIELD))
+    return NotFoundError(
+        f"its face is known, but point {match.id!r} has no payload field {label!r} (--label);"
+        f" it has: {fields or 'none'}"
+    )
 
 
 def _region(box: Region | None, whole: bool) -> dict[str, float] | str | None:

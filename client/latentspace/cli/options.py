@@ -1,9 +1,8 @@
 """Options that several commands have, and what their values mean."""
 
 import json
-import os.path
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from latentspace.cli.exits import UsageError
-from latentspace.enums import Modality
-from latentspace.inputs import ImageInput, Input, KeyInput, TextInput
-from latentspace.sync.client import Client
-
-PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class Kind(StrEnum):
@@ -121,69 +115,6 @@ def lines_of(arguments: Iterable[str], file: Path | None) -> list[str]:
     return lines
 
 
-def inputs_of(
-    client: Client, model: str, chosen: Kind | None, lines: Sequence[str]
-) -> tuple[list[str], list[Input]]:
-    """Names and inputs that lines of a command line stand for; a folder stands for its images.
-
-    Where nothing is chosen they are images if each is the path of one, else what the model takes.
-
-    Raises:
-        UsageError: a folder has no images.
-    """
-    kind = kind_for(client, model, chosen, lines)
-    names = list(image_files(lines)) if kind is Kind.IMAGE else list(lines)
-    return names, [input_of(kind, name) for name in names]
-
-
-def kind_for(client: Client, model: str, chosen: Kind | None, lines: Sequence[str] = ()) -> Kind:
-    """What arguments of a model stand for, where the command line does not say."""
-    if chosen is not None:
-        return chosen
-    modalities = client.model(model).modalities
-    if Modality.IMAGE in modalities and lines and all(map(_is_picture, lines)):
-        return Kind.IMAGE
-    for kind, modality in ((Kind.KEY, Modality.KEY), (Kind.TEXT, Modality.TEXT)):
-        if modality in modalities:
-            return kind
-    return Kind.IMAGE
-
-
-def image_files(lines: Iterable[str]) -> Iterator[str]:
-    """Paths of images; of a folder those of all images in it, at any depth, by name.
-
-    Raises:
-        UsageError: a folder has none.
-    """
-    for line in lines:
-        if not os.path.isdir(line):
-            yield line
-            continue
-        found = [str(path) for path in sorted(Path(line).rglob("*")) if _is_picture_file(str(path))]
-        if not found:
-            raise UsageError(f"{line} has no images: none of {', '.join(PICTURES)}")
-        yield from found
-
-
 def templates_of(option: list[str] | None) -> str | list[str] | None:
     """What --template says: one may be a name of the server's."""
     return option[0] if option and len(option) == 1 else option or None
-
-
-def input_of(kind: Kind, value: str) -> Input:
-    """An argument as an input; images are paths."""
-    match kind:
-        case Kind.KEY:
-            return KeyInput(value)
-        case Kind.IMAGE:
-            return ImageInput(value)
-        case _:
-            return TextInput(value)
-
-
-def _is_picture(line: str) -> bool:
-    return os.path.isdir(line) or _is_picture_file(line)
-
-
-def _is_picture_file(line: str) -> bool:
-    return line.lower().endswith(PICTURES) and os.path.isfile(line)

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from latentspace.cli.exits import UsageError
-from latentspace.cli.options import Kind, input_of, inputs_of, kind_for, lines_of
+from latentspace.cli.items import Items, read_items, reader_for
+from latentspace.cli.options import Kind
+from latentspace.cli.reading import Reader
 from latentspace.enums import RecommendStrategy
 from latentspace.inputs import ImageInput, Input, KeyInput, PointInput, TextInput, VectorInput
 from latentspace.requests.queries import QueryLike, Recommend, Weighted
@@ -65,19 +67,25 @@ def asked_alike(
 
 def asked_by_line(
     client: Client, collection: str, file: Path | None, kind: Kind | None
-) -> list[Asked]:
-    """A query for every line of a file, or of a piped standard input.
+) -> tuple[list[Asked], Items]:
+    """A query for every line of a file, or of a piped standard input; and the lines as read.
 
     Raises:
         UsageError: there are no lines, or nothing can embed them.
     """
-    lines = lines_of([], file)
     model = _model(client, collection, "--file") if kind is None else ""
-    names, inputs = inputs_of(client, model, kind, lines)
-    return [
-        Asked(name, item, Path(name) if isinstance(item, ImageInput) else None)
-        for name, item in zip(names, inputs, strict=True)
+    items = read_items(client, model, kind, [], file)
+    asked = [
+        Asked(name, item, _picture_of(item))
+        for name, item in zip(items.sent_names, items.inputs, strict=True)
     ]
+    return asked, items
+
+
+def _picture_of(item: Input) -> Path | None:
+    return (
+        Path(item.source) if isinstance(item, ImageInput) and isinstance(item.source, str) else None
+    )
 
 
 def composed(
@@ -88,20 +96,27 @@ def composed(
     plus: Sequence[str],
     minus: Sequence[str],
 ) -> list[Asked]:
-    """The same queries with texts (or keys, of a vocabulary) added to and taken from each.
+    """The same queries with texts, images or keys added to and taken from each.
 
     Raises:
-        UsageError: a recommendation is not a sum.
+        UsageError: a recommendation is not a sum, or a term cannot be read.
     """
     if not plus and not minus:
         return list(asked)
-    meant = kind_for(client, _model(client, collection, "--plus and --minus"), kind)
-    if meant is Kind.IMAGE:
-        meant = Kind.TEXT  # an image goes first; words are added to it
-    terms: list[Weighted] = [(1.0, input_of(meant, one)) for one in plus]
-    terms += [(-1.0, input_of(meant, one)) for one in minus]
+    # --as image speaks of the lines of --file, to which words may be added
+    kind = None if kind is Kind.IMAGE else kind
+    reader = reader_for(client, _model(client, collection, "--plus and --minus"), kind)
+    terms: list[Weighted] = [(1.0, _term(reader, "--plus", one)) for one in plus]
+    terms += [(-1.0, _term(reader, "--minus", one)) for one in minus]
     sign = "".join([*(f" + {one}" for one in plus), *(f" - {one}" for one in minus)])
     return [replace(one, name=one.name + sign, query=_sum(one.query, terms)) for one in asked]
+
+
+def _term(reader: Reader, option: str, argument: str) -> Input:
+    reading = reader.read_one(argument)
+    if isinstance(reading, str):
+        raise UsageError(f"{option} {argument:.60}: {reading}")
+    return reading
 
 
 def _sum(query: QueryLike, terms: Sequence[Weighted]) -> list[Weighted]:

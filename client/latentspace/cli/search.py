@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from latentspace.cli.command import command
-from latentspace.cli.exits import UsageError
+from latentspace.cli.exits import ExitCode, UsageError, complain
 from latentspace.cli.finding import Finder
 from latentspace.cli.hits import show_matches, show_plan
+from latentspace.cli.items import Items
 from latentspace.cli.options import FileOption, FilterOption, KindOption, LimitOption, filter_of
 from latentspace.cli.output import Output
 from latentspace.cli.queries import Asked, asked_alike, asked_by_line, asked_once, composed
@@ -79,6 +80,8 @@ def search(
     """Find the nearest points of one query, or of every line of a file."""
     if sheet is not None and sheet.suffix != ".png":
         raise UsageError(f"--sheet {sheet}: expected a name that ends in .png")
+    if sheet is not None and not root.is_dir():
+        raise UsageError(f"--root {root}: there is no such folder")
     if group_size > 1 and not group_by:
         raise UsageError("--group-size goes with --group-by")
     tree = filter_of(filter)
@@ -87,33 +90,42 @@ def search(
     if len(asked) > 1 or (asked and file is not None):
         raise UsageError("pass one of --text, --key, --image, --point, --vector, --like, --file")
     # one query is a batch of one too: errors and rows are then printed the same way
-    asked = asked or asked_by_line(client, collection, file, kind)
+    items = Items.named([one.name for one in asked])
+    if not asked:
+        asked, items = asked_by_line(client, collection, file, kind)
     asked = composed(client, collection, kind, asked, plus or [], minus or [])
     params: SearchParams = {"ef": ef, "nprobe": nprobe, "exact": exact}
-    result = client.search_batch(
-        collection,
-        queries=[one.query for one in asked],
-        k=k,
-        offset=offset,
-        filter=tree,
-        score_threshold=threshold,
-        group_by=group_by,
-        group_size=group_size,
-        diversity=diversity,
-        params=params,
-        explain=explain,
-        with_payload=True,
-        on_error="return",
-    )
-    if sheet is not None:
-        draw_sheet(sheet, asked, result, Finder(root, path_field))
+    with items.sending():
+        result = client.search_batch(
+            collection,
+            queries=[one.query for one in asked],
+            k=k,
+            offset=offset,
+            filter=tree,
+            score_threshold=threshold,
+            group_by=group_by,
+            group_size=group_size,
+            diversity=diversity,
+            params=params,
+            explain=explain,
+            with_payload=True,
+            on_error="return",
+        )
+    finder = Finder(root, path_field)
+    undrawn = [] if sheet is None else draw_sheet(sheet, asked, result, finder)
     if explain:
         show_plan(out, result)
     show_matches(out, result, [one.name for one in asked], bool(group_by))
+    tell_undrawn(undrawn, finder)
+    items.end(result.errors)
+    if undrawn:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
-def draw_sheet(path: Path, asked: Sequence[Asked], result: SearchResult, finder: Finder) -> None:
-    """Writes a contact sheet.
+def draw_sheet(
+    path: Path, asked: Sequence[Asked], result: SearchResult, finder: Finder
+) -> list[str]:
+    """Writes a contact sheet; names of the hits whose images could not be drawn.
 
     Raises:
         UsageError: Pillow is not installed.
@@ -122,7 +134,18 @@ def draw_sheet(path: Path, asked: Sequence[Asked], result: SearchResult, finder:
         from latentspace.cli.sheet import save_sheet
     except ImportError as error:
         raise UsageError("--sheet needs Pillow: pip install 'latentspace[cli]'") from error
-    save_sheet(path, asked, result, finder)
+    return save_sheet(path, asked, result, finder)
+
+
+def tell_undrawn(names: Sequence[str], finder: Finder) -> None:
+    """Says which images are missing on a sheet, and where they were looked for."""
+    if names:
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        complain(
+            f"empty frames on the sheet: no readable image of {names[0]:.60}{more} below"
+            f" {finder.root}; --root names the folder of the images, --path-field the payload"
+            " field that holds their paths below it"
+        )
 
 
 def add_search(app: typer.Typer) -> None:

@@ -17,7 +17,7 @@ from latentspace.cli.drawing import (
     shortened,
     wrapped,
 )
-from latentspace.cli.finding import Finder
+from latentspace.cli.finding import Finder, has_picture
 from latentspace.cli.queries import Asked
 from latentspace.results.search import Match, SearchResult
 
@@ -58,11 +58,16 @@ class Band:
         return self.head + (rows * (GAP + CELL + CAPTION) if rows else TITLE_LINE)
 
 
-def save_sheet(path: Path, asked: Sequence[Asked], result: SearchResult, finder: Finder) -> None:
+def save_sheet(
+    path: Path, asked: Sequence[Asked], result: SearchResult, finder: Finder
+) -> list[str]:
     """Draws queries and the images they found, and writes them as PNG.
 
     Up to 100 hits of one query, or 10 hits each of up to 40 queries; a hit whose file is not
     there is an empty frame.
+
+    Returns:
+        Names of the hits that may have an image (what was made from text has none) and show none.
 
     Raises:
         OSError: the file cannot be written.
@@ -78,15 +83,17 @@ def save_sheet(path: Path, asked: Sequence[Asked], result: SearchResult, finder:
     ]
     height = sum(band.height + 2 * MARGIN for band in bands)
     page = Image.new("RGB", (width, height), PAGE)
+    undrawn: list[str] = []
     top = MARGIN
     for band in bands:
         if top > MARGIN:
             line = (MARGIN, top - MARGIN, width - MARGIN, top - MARGIN)
             ImageDraw.Draw(page).line(line, LINE, 1)
         _draw_head(page, band, top)
-        _draw_hits(page, band, top + band.head, finder)
+        undrawn += _draw_hits(page, band, top + band.head, finder)
         top += band.height + 2 * MARGIN
     page.save(path, "PNG")
+    return undrawn
 
 
 def _band(one: Asked, label: str, hits: list[Match], columns: int, finder: Finder) -> Band:
@@ -109,15 +116,20 @@ def _draw_head(page: Image.Image, band: Band, top: int) -> None:
         draw.text((left, top + LABEL + number * TITLE_LINE), line, INK, font(26))
 
 
-def _draw_hits(page: Image.Image, band: Band, top: int, finder: Finder) -> None:
+def _draw_hits(page: Image.Image, band: Band, top: int, finder: Finder) -> list[str]:
+    """Draws the hits of a band; names of those whose image is missing."""
+    undrawn = []
     if not band.hits:
         ImageDraw.Draw(page).text((MARGIN, top), "nothing found", MUTED, font(16))
     for number, match in enumerate(band.hits):
         row, column = divmod(number, band.columns)
         left = MARGIN + column * (CELL + GAP)
         above = top + GAP + row * (GAP + CELL + CAPTION)
-        place_thumbnail(page, finder.of_match(match), (left, above, left + CELL, above + CELL))
+        box = (left, above, left + CELL, above + CELL)
+        if not place_thumbnail(page, finder.of_match(match), box) and has_picture(match):
+            undrawn.append(match.id)
         _draw_caption(page, match, number + 1, left, above + CELL + 8)
+    return undrawn
 
 
 def _draw_caption(page: Image.Image, match: Match, rank: int, left: int, top: int) -> None:

@@ -92,7 +92,7 @@ class World:
     operations: dict[str, operation_service_pb2.Operation] = field(default_factory=dict)
     pause_s: float = 0.0  # before each step of an operation
     dropped_streams: int = 0  # how many more batches of streams meet a lost connection
-    loaded: set[str] = field(default_factory=lambda: {"words", "sentences", "faces"})
+    loaded: set[str] = field(default_factory=lambda: {"words", "sentences", "faces", "both"})
 
     def __post_init__(self) -> None:
         spec = collection_service_pb2.CollectionSpec(
@@ -113,18 +113,20 @@ class World:
 
     def model(self, name: str) -> embedding_service_pb2.Model:
         known = {
-            "words": ("word2vec", types_pb2.MODALITY_KEY, WORDS_DIM, len(WORDS)),
-            "sentences": ("sentence", types_pb2.MODALITY_TEXT, TEXT_DIM, 0),
-            "faces": ("face", types_pb2.MODALITY_IMAGE, TEXT_DIM, 0),
+            "words": ("word2vec", [types_pb2.MODALITY_KEY], WORDS_DIM, len(WORDS)),
+            "sentences": ("sentence", [types_pb2.MODALITY_TEXT], TEXT_DIM, 0),
+            "faces": ("face", [types_pb2.MODALITY_IMAGE], TEXT_DIM, 0),
+            # not listed, so that lists stay as they were
+            "both": ("clip", [types_pb2.MODALITY_TEXT, types_pb2.MODALITY_IMAGE], TEXT_DIM, 0),
         }
         if name not in known:
             raise CallFailed(grpc.StatusCode.NOT_FOUND, f"model {name!r} is not configured")
-        family, modality, dim, keys = known[name]
+        family, modalities, dim, keys = known[name]
         ready = name in self.loaded
         return embedding_service_pb2.Model(
             id=name,
             family=family,
-            modalities=[modality],
+            modalities=modalities,
             dim=dim,
             space_id=f"space-{name}",
             state=embedding_service_pb2.MODEL_STATE_READY
@@ -137,7 +139,7 @@ class World:
     def rows(self, model: str, item: types_pb2.Input) -> list[Rows]:
         """The rows of one input: none to several for an image, else one."""
         match item.WhichOneof("input"), model:
-            case "text", "sentences":
+            case "text", "sentences" | "both":
                 if not item.text:
                     raise ItemFailed(code_pb2.INVALID_ARGUMENT, "the text is empty")
                 return [vector_of(item.text.encode())]
@@ -145,7 +147,7 @@ class World:
                 if item.key not in self.collections["words"].points:
                     raise ItemFailed(code_pb2.NOT_FOUND, f"{item.key!r} is not in the vocabulary")
                 return [self.collections["words"].points[item.key].vector]
-            case "image", "faces":
+            case "image", "faces" | "both":
                 count = int(item.image.removeprefix(b"faces:")) if b"faces:" in item.image else 1
                 return [vector_of(item.image + bytes([i])) for i in range(count)]
             case "vector", _:
