@@ -50,12 +50,14 @@ class Row:
         line: its first line.
         last: its last line.
         fault: why its cells cannot be used; "" of a sound row.
+        is_one: whether it is known to be a single row; a faulty one may be several.
     """
 
     line: int
     last: int
     cells: list[str]
     fault: str = ""
+    is_one: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,9 @@ def read_rows(lines: Iterable[Line], form: CellFormat) -> Iterator[Row]:
             row.add(last := line)
         if row.is_broken and row.quotes % 2:
             last = _settled(row, last, pending)
-        yield Row(first.number, last.number, [] if row.fault else row.cells, row.fault)
+        is_one = not row.is_broken or last is first
+        cells = [] if row.fault else row.cells
+        yield Row(first.number, last.number, cells, row.fault, is_one)
 
 
 class _Pending:
@@ -154,9 +158,10 @@ class _Row:
     def add(self, line: Line) -> None:
         """Takes the next line in."""
         self.letters += len(line.text)
-        self._fail(line.fault)
+        if line.fault:
+            self._fail(f"line {line.number} {line.fault}")
         if self.letters > MAX_ROW_LETTERS:
-            self._fail(f"a row has over {MAX_ROW_LETTERS} letters")
+            self._fail(f"the row has over {MAX_ROW_LETTERS} letters")
         if line.quotes % 2:
             # of a line that was too long to keep, the count of its quotes says how it ended
             self.pieces = [] if self.pieces is None else None

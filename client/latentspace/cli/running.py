@@ -75,16 +75,26 @@ def _summary(out: Output, source: Source, options: JobOptions, last: Progress) -
     rate = (last.written + last.unchanged) / last.seconds if last.seconds else 0.0
     if out.as_json:
         where = {"source": source.name, "collection": options.collection}
-        event(out, "summary", **where, **asdict(last), rate=round(rate, 1))
+        left_out = dict(source.left_out())
+        event(out, "summary", **where, **asdict(last), left_out=left_out, rate=round(rate, 1))
         return
     deleted = f", {last.deleted:,} deleted" if options.delete_missing else ""
     said = "indexed" if last.finished else "stopped"
     out.say(
         f"{said} {source.name} into {options.collection}: {last.written:,} written, "
         f"{last.unchanged:,} unchanged, {last.failed:,} failed{deleted} "
-        f"in {duration(last.seconds)} ({rate:,.0f}/s)",
+        f"in {duration(last.seconds)} ({rate:,.0f}/s){_left_out(source)}",
         {},
     )
+
+
+def _left_out(source: Source) -> str:
+    """What the source passed over on purpose, as "; left out: 2 blank lines"."""
+    counts = [
+        f"{count:,} {name.removesuffix('s' * (count == 1))}"
+        for name, count in source.left_out().items()
+    ]
+    return f"; left out: {', '.join(counts)}" if counts else ""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What sources give: records, and what could not be read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,3 +58,7 @@ class Source(ABC):
     def count(self) -> int | None:
         """Items there are, where that is cheap to know: for the time that is left."""
         return None
+
+    def left_out(self) -> Mapping[str, int]:
+        """What the last reading passed over on purpose: "blank lines", "comments", and how many."""
+        return {}

@@ -169,21 +169,56 @@ def test_columns_that_are_not_there(
         read(tmp_path / "rows.csv", **options)
 
 
-def test_what_is_readable_comes_first(tmp_path: Path) -> None:
+def test_a_quote_that_is_never_closed_ends_the_source(tmp_path: Path) -> None:
     good = "id,text\n" + "".join(f"{i},text {i}\n" for i in range(50))
     path = tmp_path / "rows.csv"
-    path.write_text(good + '50,"open\nand no')
+    path.write_text(good + '50,"open\nand,no\n51,x\n')
     items, message = until_error(opened(path))
-    assert len(items) == 50
-    assert "line 52: cut off" in message
-    path.write_bytes(good.encode() + "50,na\xefve\n51,x\n".encode("latin-1"))
+    assert [row(one)[0] for one in items[:-1]] == [str(i) for i in range(50)]
+    assert fault(items[-1]) == ("rows.csv:52", "UNREADABLE", "")
+    assert "line 52: the quote that opens here is not closed" in message
+
+
+def test_rows_without_ids_end_where_their_number_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('text,n\na,1\n"b,2\nc,"3"\nd,4\n')
     items, message = until_error(opened(path))
-    assert [row(one)[0] for one in items] == [str(i) for i in range(50)]
-    assert "line 52: not UTF-8" in message
-    path.write_bytes(b"id,text\n1,a\n2,\xff\n")  # within the lines that are looked at first
-    items, message = until_error(opened(path))
-    assert [row(one)[0] for one in items] == ["1"]
-    assert "line 3: not UTF-8" in message
+    assert row(items[0]) == ("1", "a", {"n": "1"})
+    assert [fault(one) for one in items[1:]] == [("rows.csv:3", "UNREADABLE", "2")]
+    assert "line 3: how many rows are damaged cannot be known" in message
+
+
+@pytest.mark.parametrize("place", [1, 25, 50])
+def test_a_line_that_is_not_utf_8_fails_alone(tmp_path: Path, place: int) -> None:
+    lines = [b"id,text", *(f"{i},text {i}".encode() for i in range(1, 51))]
+    lines[place] = f"{place},na\xefve".encode("latin-1")
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"\n".join(lines))
+    items = read(path)
+    good = [row(one)[0] for one in items if isinstance(one, Record)]
+    assert good == [str(i) for i in range(1, 51) if i != place]
+    (bad,) = [one for one in items if isinstance(one, BadRecord)]
+    assert fault(bad) == (f"rows.csv:{place + 1}", "UNREADABLE", "")
+    assert "is not UTF-8" in bad.message
+
+
+def test_spaces_behind_delimiters(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('id, text, tag\na, "one, two", x\nb,  three , y z\n')
+    assert [row(one) for one in records(path)] == [
+        ("a", "one, two", {"tag": "x"}),
+        ("b", "three", {"tag": "y z"}),
+    ]
+    # where the header has none, spaces are part of the cells, as RFC 4180 has it
+    path.write_text("id,text,tag\na, one, x\n")
+    assert [row(one) for one in records(path)] == [("a", " one", {"tag": " x"})]
+
+
+def test_a_cell_larger_than_the_limit_of_the_csv_module(tmp_path: Path) -> None:
+    long = "Lorem ipsum harbour lights. " * 6500
+    rows = [["a", "short", "2020"], ["b", long + "\n\nx,row,1", "2021"], ["c", "end", "2022"]]
+    path = write_csv(tmp_path / "rows.csv", ["id", "text", "year"], rows)
+    assert [row(one) for one in records(path)] == [(a, b, {"year": c}) for a, b, c in rows]
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])

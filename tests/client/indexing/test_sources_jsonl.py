@@ -18,7 +18,7 @@ from latentspace.indexing.records import BadRecord, Record
 from latentspace.indexing.sources.values import plain
 from latentspace.inputs import ImageInput, KeyInput, VectorInput
 from latentspace.payloads import dump_payload
-from tests.client.indexing.reading import fault, opened, read, records, row, until_error
+from tests.client.indexing.reading import fault, read, records, row
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 VALUES = st.recursive(
@@ -119,12 +119,12 @@ def test_columns_come_from_the_first_objects(tmp_path: Path) -> None:
     assert read(path) == []
 
 
-def test_wrong_encoding_names_the_line(tmp_path: Path) -> None:
+def test_a_line_that_is_not_utf_8_fails_alone(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_bytes(b'{"text": "a"}\n{"text": "\xe9"}\n{"text": "c"}\n')
-    items, message = until_error(opened(path))
-    assert [row(one)[1] for one in items] == ["a"]
-    assert "line 2: not UTF-8" in message
+    path.write_bytes(b'{"text": "a"}\n\n{"text": "\xe9"}\n{"text": "c"}\n')
+    first, bad, last = read(path)
+    assert [row(one)[:2] for one in (first, last)] == [("1", "a"), ("4", "c")]
+    assert fault(bad) == ("rows.jsonl:3", "UNREADABLE", "")
 
 
 def test_images_lie_beside_the_table(tmp_path: Path) -> None:

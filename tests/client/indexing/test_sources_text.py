@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import networkx
 import pytest
 
 from embedders.node2vec.edgelist import read_edges
@@ -13,7 +14,6 @@ from embedders.node2vec.options import GraphOptions
 from latentspace.enums import FieldType, Modality
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord
-from latentspace.indexing.sources import opening
 from latentspace.indexing.sources.choosing import open_source
 from latentspace.indexing.sources.options import SourceKind, SourceOptions
 from latentspace.inputs import ImageInput, KeyInput, TextInput
@@ -56,17 +56,48 @@ def test_lines_may_be_keys_or_images(tmp_path: Path) -> None:
     assert [one.input for one in images] == [ImageInput(tmp_path / n) for n in ("a", "b.png")]
 
 
-def test_wrong_encodings_and_endless_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_that_cannot_be_read_fail_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(b"a\n\nb\n\xfc\nc\n")
-    items, message = until_error(opened(path))
-    assert [row(one)[1] for one in items] == ["a", "b"]
-    assert "line 4: not UTF-8" in message
+    source = opened(path)
+    *good, bad, last = source
+    assert [row(one)[1] for one in (*good, last)] == ["a", "b", "c"]
+    assert fault(bad) == ("notes.txt:4", "UNREADABLE", "4")
+    assert source.left_out() == {"blank lines": 1}
     path.write_bytes("a\nb".encode("utf-16"))
-    assert "line 1: not UTF-8" in until_error(opened(path))[1]
-    monkeypatch.setattr(opening, "MAX_LINE_BYTES", 10)
-    path.write_bytes(b"1234567890\n")
-    assert "line 1: the line has over 10 bytes" in until_error(opened(path))[1]
+    assert "this is UTF-16; save it as UTF-8" in until_error(opened(path))[1]
+    monkeypatch.setattr("latentspace_text.lines.MAX_LINE_BYTES", 10)
+    path.write_bytes(b"1234567890123\nb\n")
+    bad, good_one = read(path)
+    assert isinstance(bad, BadRecord)
+    assert bad.message == "the line has over 10 bytes"
+    assert row(good_one)[:2] == ("2", "b")
+
+
+def test_a_paragraph_with_a_bad_line_fails_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"a\nb\n\nc\n\xfc\nd\n\n\ne")
+    first, bad, last = read(path, paragraphs=True)
+    assert [row(one)[:2] for one in (first, last)] == [("1", "a\nb"), ("9", "e")]
+    assert fault(bad) == ("notes.txt:4", "UNREADABLE", "4")
+
+
+def test_names_of_nodes_may_begin_with_comment_signs(tmp_path: Path) -> None:
+    path = tmp_path / "graph.edges"
+    path.write_text("# a comment\n#a\t%b\n\n#\t#a\nalone\n")
+    source = opened(path)
+    found = list(source)
+    assert [row(one)[0] for one in found[:-1]] == ["#a", "%b", "#"]
+    assert fault(found[-1]) == ("graph.edges:5", "UNREADABLE", "")
+    assert source.left_out() == {"comments": 1, "blank lines": 1}
+
+
+def test_edges_as_networkx_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "graph.edgelist"
+    networkx.write_edgelist(networkx.cycle_graph(5), path)
+    assert [row(one)[0] for one in records(path)] == ["0", "1", "4", "2", "3"]
 
 
 EDGES = [
@@ -144,10 +175,10 @@ def test_standard_input(
 def test_standard_input_that_is_empty_or_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     piped(monkeypatch, b"")
     assert list(open_source("-", SourceOptions(input_column="t"))) == []
-    piped(monkeypatch, b"\xff\n")
-    assert until_error(open_source("-"))[1] == (
-        "standard input: line 1: not UTF-8 (invalid start byte)"
-    )
+    piped(monkeypatch, b"\xff\nb\n")
+    bad, good = open_source("-")
+    assert fault(bad) == ("standard input:1", "UNREADABLE", "1")
+    assert row(good)[:2] == ("2", "b")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Repeated ids of a source."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from latentspace.indexing.records import BadRecord, Record, Source
 from latentspace.indexing.sources.reasons import Reason
@@ -35,6 +35,10 @@ class Distinct(Source):
     def count(self) -> int | None:
         """Items of the source, repeated ones too."""
         return self._source.count()
+
+    def left_out(self) -> Mapping[str, int]:
+        """What the source passed over."""
+        return self._source.left_out()
 
     def __iter__(self) -> Iterator[Record | BadRecord]:
         seen = Seen()

@@ -1,13 +1,8 @@
-"""The nodes of an edge list, as keys.
+"""The nodes of an edge list, as keys: those lists that node2vec is trained on."""
 
-Fields stand between tabs, commas (with quotes as in CSV) or white space. Blank lines and lines
-that begin with # or % are left out. These are the edge lists that node2vec is trained on.
-"""
-
-import csv
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from enum import StrEnum
 
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record, Source
@@ -15,19 +10,17 @@ from latentspace.indexing.sources.distinct import Seen
 from latentspace.indexing.sources.mapping import Columns
 from latentspace.indexing.sources.opening import Lines, peeked
 from latentspace.indexing.sources.reasons import Reason
+from latentspace.indexing.sources.text import BLANK_LINES
+from latentspace_text import Delimiter, EdgeFormat, Line
 
-COMMENTS = ("#", "%")
 HEAD_LINES = 1000
-
-
-class _Fields(StrEnum):
-    TAB = "\t"
-    COMMA = ","
-    SPACE = " "
+COMMENTS, HEADERS = "comments", "headers"
 
 
 class EdgesSource(Source):
     """The nodes of a graph, each once, in order of appearance; ids are the keys themselves.
+
+    Lines are read by the rules of `latentspace_text.edges`; those that are no edges fail alone.
 
     Args:
         delimiter: of the fields: a tab, a comma or a space (any white space); "" takes the first
@@ -43,7 +36,7 @@ class EdgesSource(Source):
         Raises:
             SourceError: not a delimiter, or columns that a list of keys does not have.
         """
-        if delimiter and delimiter not in set(_Fields):
+        if delimiter and delimiter not in set(Delimiter):
             raise SourceError(f"{lines.name}: the delimiter of edges is a tab, a comma or a space")
         self.name = lines.name
         self._lines = lines
@@ -51,53 +44,50 @@ class EdgesSource(Source):
         self._layout = replace(columns.layout(["key"], self.name, lines.folder), id="key")
         self._delimiter = delimiter
         self._header = header
+        self._left_out = Counter[str]()
+
+    def left_out(self) -> Mapping[str, int]:
+        """Blank lines, comments, and the header."""
+        return dict(self._left_out)
 
     def __iter__(self) -> Iterator[Record | BadRecord]:
         """The nodes.
 
         Raises:
-            SourceError: what `Lines` raises, or a field that is too large for CSV.
+            SourceError: what `Lines` raises.
         """
+        self._left_out.clear()
         seen = Seen()
-        for number, row in self._edges():
-            place = f"{self._lines.short}:{number}"
-            if len(row) < 2:
-                message = f"an edge is source, target and perhaps weight, got {len(row)} field"
-                yield BadRecord(place, Reason.UNREADABLE, message)
+        for line, names in self._edges():
+            place = f"{self._lines.short}:{line.number}"
+            if isinstance(names, str):
+                yield BadRecord(place, Reason.UNREADABLE, names)
                 continue
-            for name in row[:2]:
+            for name in names:
                 if not seen.add(name):
-                    yield self._layout.record({"key": name}, number, place)
+                    yield self._layout.record({"key": name}, line.number, place)
 
-    def _edges(self) -> Iterator[tuple[int, list[str]]]:
+    def _edges(self) -> Iterator[tuple[Line, list[str] | str]]:
+        """The two names of each edge, or what is wrong with its line."""
         head, lines = peeked(iter(self._lines), HEAD_LINES)
+        texts = (line.text for line in head if not line.fault)
+        fields = EdgeFormat.of(texts, self._delimiter).splitter()
         header = self._header
-        delimiter = _Fields(self._delimiter or _delimiter(head))
-        for number, row in _split(lines, delimiter, self.name):
-            # a line that begins with a delimiter has an empty name, and is told of later
-            if not row or row == [""] or row[0][:1] in COMMENTS:
+        for line in lines:
+            if line.fault:
+                yield line, f"the line {line.fault}"
                 continue
-            if header:
+            try:
+                row = fields(line.text)
+            except ValueError as error:
+                yield line, f"not an edge: {error}"
+                continue
+            if not row:
+                self._left_out[BLANK_LINES if line.is_blank else COMMENTS] += 1
+            elif header:
                 header = False
-                continue
-            yield number, row
-
-
-def _split(lines: Iterator[str], delimiter: _Fields, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Fields of the lines, and the number of the last line of each."""
-    if delimiter is _Fields.COMMA:
-        reader = csv.reader(lines)
-        try:
-            for row in reader:
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise SourceError(f"{name}: line {reader.line_num}: {error}") from error
-        return
-    for number, line in enumerate(lines, 1):
-        yield number, line.rstrip("\r\n").split("\t") if delimiter is _Fields.TAB else line.split()
-
-
-def _delimiter(head: list[str]) -> str:
-    edges = (line for line in head if line.strip() and not line.startswith(COMMENTS))
-    first = next(edges, "")
-    return next((kind for kind in (_Fields.TAB, _Fields.COMMA) if kind in first), _Fields.SPACE)
+                self._left_out[HEADERS] += 1
+            elif len(row) < 2:
+                yield line, "an edge is source, target and perhaps weight, got 1 field"
+            else:
+                yield line, row[:2]

@@ -1,30 +1,25 @@
-"""Files and standard input as lines of text, unpacked where they are gzip or xz."""
+"""Files and standard input as numbered lines of text."""
 
-import gzip
-import lzma
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, TypeVar
 
 from latentspace.indexing.options import SourceError
+from latentspace_text import Line, TextFileError, open_lines, read_lines
+from latentspace_text.lines import unpacked
 
 STDIN = "-"
 STDIN_NAME = "standard input"
-GZIP_MAGIC, XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\x00"
-# beyond this a file is not one of lines, and would fill the memory
-MAX_LINE_BYTES = 64 << 20
-
-DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+MAGIC_BYTES = 6
 
 T = TypeVar("T")
 
 
 class Lines:
-    """Lines with their ends, decoded one by one; a leading byte order mark is left out.
+    """The lines of a file, by the rules of `latentspace_text`.
 
     Standard input can be read once, files as often as one likes.
     """
@@ -37,42 +32,31 @@ class Lines:
         self.folder = Path() if path == STDIN else Path(path).parent
         self._taken = False
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Line]:
         """The lines, as far as they can be read.
 
         Raises:
-            SourceError: not there, not UTF-8, damaged or cut off; names the line.
+            SourceError: not there, damaged or cut off, or UTF-16; names the line.
         """
-        number = 0
-        try:
-            with self._open() as file:
-                while line := file.readline(MAX_LINE_BYTES + 1):
-                    number += 1
-                    if len(line) > MAX_LINE_BYTES:
-                        raise self._error(number, f"the line has over {MAX_LINE_BYTES} bytes")
-                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise self._error(number, f"not UTF-8 ({error.reason})") from None
-        except DAMAGE as error:
-            raise self._error(number + 1, f"damaged or cut off ({error})") from error
-        except OSError as error:
-            raise self._error(number + 1, error.strerror or str(error)) from error
+        with text_errors():
+            if self.path != STDIN:
+                yield from read_lines(Path(self.path))
+                return
+            if self._taken:
+                raise SourceError(f"{STDIN_NAME} can be read only once")
+            self._taken = True
+            stdin = _own_stdin()
+            start = stdin.peek(MAGIC_BYTES) if hasattr(stdin, "peek") else b""
+            yield from open_lines(unpacked(stdin, start), STDIN_NAME)
 
-    def _error(self, number: int, message: str) -> SourceError:
-        return SourceError(f"{self.name}: line {number}: {message}")
 
-    @contextmanager
-    def _open(self) -> Iterator[BinaryIO]:
-        if self.path != STDIN:
-            with open(self.path, "rb") as file:
-                yield _unpacked(cast("BinaryIO", file), file.peek(len(XZ_MAGIC)))
-            return
-        if self._taken:
-            raise SourceError(f"{STDIN_NAME} can be read only once")
-        self._taken = True
-        stdin = _own_stdin()
-        start = stdin.peek(len(XZ_MAGIC)) if hasattr(stdin, "peek") else b""
-        yield _unpacked(stdin, start)
+@contextmanager
+def text_errors() -> Iterator[None]:
+    """Errors of text files as those of sources."""
+    try:
+        yield
+    except TextFileError as error:
+        raise SourceError(str(error)) from error
 
 
 def _own_stdin() -> BinaryIO:
@@ -102,11 +86,3 @@ def peeked(items: Iterator[T], count: int) -> tuple[list[T], Iterator[T]]:
 def _failing(error: SourceError) -> Iterator[T]:
     raise error
     yield
-
-
-def _unpacked(file: BinaryIO, start: bytes) -> BinaryIO:
-    if start.startswith(GZIP_MAGIC):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
-    if start.startswith(XZ_MAGIC):
-        return cast("BinaryIO", lzma.LZMAFile(file))
-    return file

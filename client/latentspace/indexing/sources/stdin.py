@@ -1,6 +1,6 @@
 """Standard input of which nobody said what it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from latentspace.indexing.records import BadRecord, Record, Source
 from latentspace.indexing.sources.jsonl import JsonlSource
@@ -16,13 +16,18 @@ class StdinSource(Source):
         self.name = lines.name
         self._lines = lines
         self._columns = columns
+        self._inner: JsonlSource | TextSource | None = None
+
+    def left_out(self) -> Mapping[str, int]:
+        """Blank lines."""
+        return self._inner.left_out() if self._inner else {}
 
     def __iter__(self) -> Iterator[Record | BadRecord]:
         head, lines = peeked(iter(self._lines), 1)
         if not head:
             # empty, or raises why there is nothing
             next(lines, None)
-        elif head[0].lstrip().startswith("{"):
-            yield from JsonlSource(self._lines, self._columns).records(lines)
-        else:
-            yield from TextSource(self._lines, self._columns).records(lines)
+            return
+        is_json = head[0].text.lstrip().startswith("{")
+        self._inner = (JsonlSource if is_json else TextSource)(self._lines, self._columns)
+        yield from self._inner.records(lines)

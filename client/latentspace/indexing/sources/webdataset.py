@@ -14,8 +14,8 @@ from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record, Source
 from latentspace.indexing.sources.folder import IMAGE_SUFFIXES
 from latentspace.indexing.sources.mapping import Columns, Layout
-from latentspace.indexing.sources.opening import DAMAGE
 from latentspace.indexing.sources.reasons import Reason, RecordError
+from latentspace_text.lines import DAMAGE
 
 KEY = "__key__"
 JSON, TEXT = ".json", ".txt"
