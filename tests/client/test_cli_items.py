@@ -174,7 +174,7 @@ def test_a_misspelt_label(run: Run, address: str) -> None:
     assert (right.returncode, json.loads(right.stdout)["name"]) == (0, "Ada")
     typo = run(*identify, "--label", "persn")
     assert typo.returncode == 1
-    assert "no payload field 'persn' (--label); it has: person" in typo.stderr
+    assert "a payload field 'persn'; did you mean 'person'?" in typo.stderr
 
 
 NAMES = st.text(st.characters(exclude_characters="\0\r\n", codec="utf-8"), min_size=1, max_size=12)

@@ -36,7 +36,7 @@ def test_keywords_of_embedding(client: Client, call: str) -> None:
 
 
 def test_a_keyword_like_no_other_shows_all(client: Client) -> None:
-    with pytest.raises(TypeError, match=r"'banana'; it has vectors, texts, .*, filter, .*"):
+    with pytest.raises(TypeError, match=r"'banana'; there are: vectors, texts, .*, filter, .*"):
         client.search_batch("words", keys=["a"], banana=1)  # type: ignore[call-arg]
 
 

@@ -127,8 +127,8 @@ def test_names(client: Client) -> None:
         "known", images=[ASTRONAUT], label="person", filter={"team": "b"}, threshold=0.3
     )
     assert (number[0][0].id, number[0][0].name) == ("p2", "7")
-    unnamed = client.identify("known", images=[ASTRONAUT], label="no such field")[0][0]
-    assert (unnamed.id, unnamed.name) == ("p1", None)
+    with pytest.raises(InvalidArgumentError, match="field 'no such field'; there are: person"):
+        client.identify("known", images=[ASTRONAUT], label="no such field")
 
 
 def test_crops(client: Client) -> None:

@@ -10,14 +10,24 @@ import pytest
 from latentspace import (
     Comparison,
     EmbeddingBatch,
+    EvaluationReport,
+    Figure,
     Identified,
     InvalidArgumentError,
     Label,
     Match,
     Modality,
+    Model,
+    ModelState,
+    OperationState,
+    Page,
+    Point,
     Region,
     SearchResult,
+    Task,
 )
+from latentspace.results.listing import Listing
+from latentspace.results.operation import OperationData
 from latentspace.results.search import matches_of, result_of
 from latentspace.tables import columns_of, to_arrow, to_pandas
 from latentspace.v1 import search_service_pb2 as pb
@@ -174,7 +184,7 @@ def test_nothing() -> None:
     "wrong", ["text", [1], [Match("a", 1.0), Label("b", 1.0)], [[Match("a", 1.0)]]]
 )
 def test_what_is_no_table(wrong: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="expected a SearchResult"):
+    with pytest.raises(InvalidArgumentError, match="expected what search"):
         to_pandas(wrong)
 
 
@@ -195,3 +205,62 @@ def test_parts_without_modalities() -> None:
     result = result_of([(3, reply()), (3, known)], 3)
     kinds = [match.modality for matches in result for match in matches]
     assert kinds == [None] * 5 + [None if kind is None else Modality(kind) for kind in KINDS]
+
+
+def test_points_pages_and_iterators() -> None:
+    points = [
+        Point("a", payload={"year": 2020, "id": 7}, modality=Modality.TEXT),
+        Point("b", payload={"tag": ["x"], "_digest": "0"}),
+    ]
+    rows = [
+        {"id": "a", "modality": "text", "payload": '{"year":2020,"id":7}'},
+        {"id": "b", "modality": None, "payload": '{"tag":["x"],"_digest":"0"}'},
+    ]
+    for result in (points, Page(Listing(points), ""), iter(points)):
+        assert from_arrow(to_arrow(result)) == rows
+    assert to_pandas(points)["payload"].tolist() == [point.payload for point in points]
+    assert from_arrow(to_arrow(points, payload_columns=True)) == [
+        {"id": "a", "modality": "text", "year": 2020, "payload.id": 7, "tag": None},
+        {"id": "b", "modality": None, "year": None, "payload.id": None, "tag": ["x"]},
+    ]
+    table = to_pandas(points, payload_columns=True)
+    assert list(table) == ["id", "modality", "year", "payload.id", "tag"]
+    assert table["year"].tolist()[0] == 2020
+    assert list(to_pandas([Point("a", vector=ROWS[0])])["vector"][0]) == [0.0, 1.0]
+
+
+def test_payload_fields_of_several_types_are_json_in_arrow() -> None:
+    points = [Point("a", payload={"n": 1, "name": 2}), Point("b", payload={"n": "x"})]
+    assert from_arrow(to_arrow(points, payload_columns=True)) == [
+        {"id": "a", "n": "1", "name": "2"},
+        {"id": "b", "n": '"x"', "name": None},
+    ]
+
+
+def test_reports() -> None:
+    figures = (
+        Figure("accuracy", 0.5, 0.25, 0.75, 40),
+        Figure("accuracy/capital", 1.0, 1.0, 1.0, 2),
+    )
+    report = EvaluationReport("words", "s", Task.ANALOGIES, figures, 0.9)
+    names = ("figure", "value", "low", "high", "items")
+    assert both(report) == [
+        dict(zip(names, ("accuracy", 0.5, 0.25, 0.75, 40), strict=True)),
+        dict(zip(names, ("accuracy/capital", 1.0, 1.0, 1.0, 2), strict=True)),
+    ]
+    assert report.to_pandas()["value"].tolist() == [0.5, 1.0]
+
+
+def test_models_and_operations() -> None:
+    model = Model("clip", "clip", (Modality.TEXT, Modality.IMAGE), 384, "s", ModelState.READY)
+    assert both([model]) == [
+        {
+            **{"id": "clip", "family": "clip", "modalities": "text, image", "dim": 384},
+            **{"space_id": "s", "state": "ready", "state_reason": "", "device": ""},
+        }
+    ]
+    failed = OperationData(
+        "o", "train", "m", OperationState.FAILED, error=InvalidArgumentError("x")
+    )
+    (row,) = from_arrow(to_arrow([failed]))
+    assert (row["id"], row["state"], row["error"]) == ("o", "failed", "x")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from index.spelling import near_names
-from latentspace import AlreadyExistsError, Client, NotFoundError
+from latentspace import AlreadyExistsError, Client, InvalidArgumentError, NotFoundError
 from services.app.local import LocalServer
 
 
@@ -95,3 +95,18 @@ def test_create_a_label_set_again(shelves: Client) -> None:
     for other in others:
         with pytest.raises(AlreadyExistsError, match=f"with other .*{next(iter(other))}"):
             shelves.create_label_set("pet-kinds", **{**same, **other})
+
+
+def test_a_label_that_no_point_has(shelves: Client, name: str) -> None:
+    shelves.create_collection(name, model="toy")
+    try:
+        shelves.upsert(
+            name, ["1", "2"], texts=["ann", "bob"], payloads=[{"person": "Ann"}, {"year": 1}]
+        )
+        who: dict[str, Any] = {"texts": ["ann", "bob"], "threshold": 0.99}
+        answers = shelves.identify(name, **who, label="person", k=2)
+        assert [[face.name for face in faces] for faces in answers] == [["Ann"], [None]]
+        with pytest.raises(InvalidArgumentError, match="field 'persn'; did you mean 'person'"):
+            shelves.identify(name, **who, label="persn", k=2)
+    finally:
+        shelves.delete_collection(name)

@@ -19,6 +19,7 @@ from latentspace.requests.classification import (
 from latentspace.requests.options import EmbedOptions
 from latentspace.results.classification import Label, LabelSet, labels_of
 from latentspace.results.comparison import Comparison, comparisons_of
+from latentspace.results.listing import Listing
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.status import item_errors
 from latentspace.v1 import classification_service_pb2
@@ -47,7 +48,7 @@ class AsyncClassificationCalls(AsyncCalls):
         options: EmbedOptions | None = None,
         on_error: OnError = "raise",
         timeout_s: float | None = None,
-    ) -> list[list[Label]]:
+    ) -> Listing[list[Label]]:
         """For each item its labels, best first. What is None is the model's own.
 
         Args:
@@ -129,13 +130,13 @@ class AsyncClassificationCalls(AsyncCalls):
         )
         return LabelSet.from_message(reply.label_set)
 
-    async def label_sets(self, *, timeout_s: float | None = None) -> list[LabelSet]:
+    async def label_sets(self, *, timeout_s: float | None = None) -> Listing[LabelSet]:
         """All label sets, by name."""
         request = classification_service_pb2.ListLabelSetsRequest()
         reply = await self._rpc.unary(
             self._stubs.classification.ListLabelSets, request, CallKind.READ, timeout_s
         )
-        return [LabelSet.from_message(message) for message in reply.label_sets]
+        return Listing(map(LabelSet.from_message, reply.label_sets))
 
     async def delete_label_set(self, name: str, *, timeout_s: float | None = None) -> None:
         """Deletes a label set."""
@@ -156,7 +157,7 @@ class AsyncClassificationCalls(AsyncCalls):
         options: EmbedOptions | None = None,
         on_error: OnError = "raise",
         timeout_s: float | None = None,
-    ) -> list[Comparison]:
+    ) -> Listing[Comparison]:
         """Cosines of pairs, and whether they are the same where a threshold is known.
 
         Args:
@@ -180,6 +181,6 @@ class AsyncClassificationCalls(AsyncCalls):
             timeout_s,
             lambda request: len(request.pairs),
         )
-        result = [one for _, reply in parts for one in comparisons_of(reply)]
+        result = Listing(pair for _, reply in parts for pair in comparisons_of(reply))
         raise_failed(item_errors(parts), len(result), result, on_error)
         return result

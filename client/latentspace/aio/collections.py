@@ -12,6 +12,7 @@ from latentspace.requests.collections import (
 )
 from latentspace.requests.options import IndexParams, SearchParams
 from latentspace.results.collection import Collection
+from latentspace.results.listing import Listing
 from latentspace.v1 import collection_service_pb2
 
 
@@ -85,13 +86,13 @@ class AsyncCollectionCalls(AsyncOperationCalls):
         )
         return Collection.from_message(reply.collection)
 
-    async def collections(self, *, timeout_s: float | None = None) -> list[Collection]:
+    async def collections(self, *, timeout_s: float | None = None) -> Listing[Collection]:
         """All collections by name, the read-only ones of vocabularies too."""
         request = collection_service_pb2.ListCollectionsRequest()
         reply = await self._rpc.unary(
             self._stubs.collections.ListCollections, request, CallKind.READ, timeout_s
         )
-        return [Collection.from_message(message) for message in reply.collections]
+        return Listing(map(Collection.from_message, reply.collections))
 
     async def delete_collection(self, collection: str, *, timeout_s: float | None = None) -> None:
         """Deletes a collection and its files; an alias is refused."""

@@ -4,6 +4,7 @@ from latentspace.aio.operations import AsyncOperation, AsyncOperationCalls
 from latentspace.calls import CallKind
 from latentspace.requests.options import SearchParams, search_params
 from latentspace.results.collection import Recall, Snapshot
+from latentspace.results.listing import Listing
 from latentspace.v1 import collection_service_pb2
 
 
@@ -78,13 +79,13 @@ class AsyncMaintenanceCalls(AsyncOperationCalls):
 
     async def snapshots(
         self, collection: str = "", *, timeout_s: float | None = None
-    ) -> list[Snapshot]:
+    ) -> Listing[Snapshot]:
         """Snapshots of one collection or of all, newest first."""
         request = collection_service_pb2.ListSnapshotsRequest(collection=collection)
         reply = await self._rpc.unary(
             self._stubs.collections.ListSnapshots, request, CallKind.READ, timeout_s
         )
-        return [Snapshot.from_message(message) for message in reply.snapshots]
+        return Listing(map(Snapshot.from_message, reply.snapshots))
 
     async def restore(
         self,

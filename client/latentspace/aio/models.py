@@ -2,6 +2,7 @@
 
 from latentspace.aio.base import AsyncCalls
 from latentspace.calls import CallKind
+from latentspace.results.listing import Listing
 from latentspace.results.model import Model
 from latentspace.v1 import embedding_service_pb2
 
@@ -9,13 +10,13 @@ from latentspace.v1 import embedding_service_pb2
 class AsyncModelCalls(AsyncCalls):
     """Models: list, look up, load, unload."""
 
-    async def models(self, *, timeout_s: float | None = None) -> list[Model]:
+    async def models(self, *, timeout_s: float | None = None) -> Listing[Model]:
         """All configured models, loaded or not, by id."""
         request = embedding_service_pb2.ListModelsRequest()
         reply = await self._rpc.unary(
             self._stubs.embedding.ListModels, request, CallKind.READ, timeout_s
         )
-        return [Model.from_message(model) for model in reply.models]
+        return Listing(map(Model.from_message, reply.models))
 
     async def model(self, model: str, *, timeout_s: float | None = None) -> Model:
         """One model.

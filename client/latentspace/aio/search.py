@@ -21,6 +21,7 @@ from latentspace.requests.search import (
     vector_requests,
 )
 from latentspace.requests.single import check_pageable, single_request
+from latentspace.results.listing import Listing
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.results.search import Match, SearchResult, matches_of, result_of
 from latentspace.status import error_from_status
@@ -44,7 +45,7 @@ class AsyncSearchCalls(AsyncCalls):
         k: int = 10,
         timeout_s: float | None = None,
         **options: Unpack[SearchOptions],
-    ) -> list[Match]:
+    ) -> Listing[Match]:
         """The nearest points of one query, best first, with their payloads.
 
         Args:
@@ -179,7 +180,7 @@ class AsyncSearchCalls(AsyncCalls):
         include_inputs: bool = False,
         with_payload: bool = True,
         timeout_s: float | None = None,
-    ) -> list[Match]:
+    ) -> Listing[Match]:
         """What is to `positive[1:]` as `positive[0]` is to `negative`, best first.
 
         Args:

@@ -87,6 +87,7 @@ def get_points(
     with_vectors: WithVectors = False,
 ) -> None:
     """Show points by their ids."""
+    points: list[Point]
     errors: dict[int, LatentspaceError] = {}
     try:
         points = client.get(name, ids, with_vectors=with_vectors)

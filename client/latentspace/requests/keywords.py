@@ -1,11 +1,11 @@
 """Keywords of calls that take options: unknown ones are named as they were written."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from latentspace.errors import InvalidArgumentError
+from latentspace.spelling import did_you_mean
 
 MAX_K = 10_000
 
@@ -45,17 +45,10 @@ def check_keywords(
         return
     name = min(unknown)
     own = [p.name for p in inspect.signature(call).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    raise TypeError(
-        f"{call.__name__}() has no keyword {name!r}{did_you_mean(name, [*own, *sorted(known)])}"
-    )
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """ "; did you mean 'k'?", or what there is to choose from."""
-    names = list(known)
+    names = [*own, *sorted(known)]
     meant = SYNONYMS.get(name.lower(), "")
-    close = [meant] if meant in names else get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(names)}"
+    hint = f"; did you mean {meant!r}?" if meant in names else did_you_mean(name, names)
+    raise TypeError(f"{call.__name__}() has no keyword {name!r}{hint}")
 
 
 def whole_number(value: object, name: str, least: int, most: int) -> int:

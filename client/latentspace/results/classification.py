@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from latentspace.results.listing import Listing
 from latentspace.results.times import time_of
 from latentspace.v1 import classification_service_pb2
 from latentspace.vectors import floats
@@ -46,9 +47,9 @@ class LabelSet:
 
 def labels_of(
     replies: Sequence[classification_service_pb2.ClassifyResponse],
-) -> list[list[Label]]:
+) -> Listing[list[Label]]:
     """For each item its labels, best first, from the columns of one reply or more."""
-    items: list[list[Label]] = []
+    items: Listing[list[Label]] = Listing()
     for reply in replies:
         names = [reply.labels[i] for i in reply.label_index]
         flat = list(map(Label, names, floats(reply.probabilities).tolist()))

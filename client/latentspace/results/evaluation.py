@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from google.protobuf import json_format
 
 from latentspace.enums import Task, from_wire
+from latentspace.results.listing import html_or_nothing
 from latentspace.v1 import evaluation_service_pb2
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,15 @@ class EvaluationReport:
     task: Task | None
     figures: tuple[Figure, ...]
     coverage: float
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The figures as a data frame (see `latentspace.tables`)."""
+        from latentspace.tables import to_pandas
+
+        return to_pandas(self)
+
+    def _repr_html_(self) -> str:
+        return html_or_nothing(self)
 
     def __getitem__(self, name: str) -> Figure:
         """The figure of this name; KeyError where there is none."""

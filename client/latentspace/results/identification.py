@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from latentspace.errors import InvalidArgumentError
 from latentspace.results.embedding import EmbeddingBatch, Region
+from latentspace.results.listing import Listing
 from latentspace.results.search import NO_SCORE, Match
+from latentspace.spelling import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,18 +37,33 @@ def identified_of(
     nearest: Sequence[Sequence[Match]],
     label: str | None,
     threshold: float,
-) -> list[list[Identified]]:
+) -> Listing[list[Identified]]:
     """For each input of a batch what was found in it, in the order of its rows.
 
     Args:
         nearest: points for each row.
         label: payload field that names a point; None: its id does.
+
+    Raises:
+        InvalidArgumentError: not one of the points has the field `label`.
     """
-    found: list[list[Identified]] = [[] for _ in range(batch.inputs)]
+    _check_label(label, nearest)
+    answers: Listing[list[Identified]] = Listing([] for _ in range(batch.inputs))
     for row, (position, matches) in enumerate(zip(batch.index.tolist(), nearest, strict=True)):
         region = batch.regions[row] if batch.regions else None
-        found[position].append(_identified(tuple(matches), label, threshold, region))
-    return found
+        answers[position].append(_identified(tuple(matches), label, threshold, region))
+    return answers
+
+
+def _check_label(label: str | None, nearest: Sequence[Sequence[Match]]) -> None:
+    """A field that no point has is a typing error, and would make strangers of everybody."""
+    payloads = [match.payload or {} for matches in nearest for match in matches]
+    if label is not None and payloads and not any(label in payload for payload in payloads):
+        fields = dict.fromkeys(name for payload in payloads for name in payload)
+        raise InvalidArgumentError(
+            f"label: none of the nearest points has a payload field {label!r}"
+            f"{did_you_mean(label, fields)}"
+        )
 
 
 def _identified(

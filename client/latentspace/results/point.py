@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from latentspace.enums import Modality, from_wire
 from latentspace.errors import LatentspaceError
 from latentspace.payloads import load_payload
+from latentspace.results.listing import Listing, html_or_nothing
 from latentspace.results.timing import NO_TIMING, Timing
 from latentspace.status import item_errors
 from latentspace.v1 import collection_service_pb2
@@ -38,6 +39,9 @@ class Page:
 
     def __iter__(self) -> Iterator[Point]:
         return iter(self.points)
+
+    def _repr_html_(self) -> str:
+        return html_or_nothing(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +85,13 @@ class UpsertedBatch:
         return cls(names, message.written, message.version, errors)
 
 
-def points_of(batch: collection_service_pb2.PointBatch) -> list[Point]:
+def points_of(batch: collection_service_pb2.PointBatch) -> Listing[Point]:
     """Points from the columns of the wire."""
     ids = batch.ids
     vectors = unpack(batch.vectors) if batch.HasField("vectors") and batch.vectors.count else None
     payloads = batch.payloads
     modalities = batch.modalities
-    return [
+    return Listing(
         Point(
             id=ids[i],
             vector=None if vectors is None else vectors[i],
@@ -95,4 +99,4 @@ def points_of(batch: collection_service_pb2.PointBatch) -> list[Point]:
             modality=from_wire(Modality, modalities[i]) if modalities else None,
         )
         for i in range(len(ids))
-    ]
+    )

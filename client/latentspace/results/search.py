@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from latentspace.enums import Modality, from_wire
 from latentspace.errors import LatentspaceError
 from latentspace.payloads import load_payload
+from latentspace.results.listing import Listing, html_or_nothing
 from latentspace.results.plan import SearchPlan
 from latentspace.results.timing import NO_TIMING, Timing
 from latentspace.status import item_errors
@@ -80,11 +81,11 @@ class SearchResult:
     def __len__(self) -> int:
         return len(self.counts)
 
-    def __iter__(self) -> Iterator[list[Match]]:
+    def __iter__(self) -> Iterator[Listing[Match]]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, query: int) -> list[Match]:
-        return [self._match(query, rank) for rank in range(self.counts[query])]
+    def __getitem__(self, query: int) -> Listing[Match]:
+        return Listing(self._match(query, rank) for rank in range(self.counts[query]))
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors)} failed" if self.errors else ""
@@ -123,17 +124,20 @@ class SearchResult:
             found["vector"] = self.vectors[inside]
         return found
 
-    def to_pandas(self) -> "pd.DataFrame":
+    def to_pandas(self, *, payload_columns: bool = False) -> "pd.DataFrame":
         """`columns` as a data frame (see `latentspace.tables`)."""
         from latentspace.tables import to_pandas
 
-        return to_pandas(self)
+        return to_pandas(self, payload_columns=payload_columns)
 
-    def to_arrow(self) -> "pa.Table":
+    def to_arrow(self, *, payload_columns: bool = False) -> "pa.Table":
         """`columns` as an Arrow table, payloads as JSON text (see `latentspace.tables`)."""
         from latentspace.tables import to_arrow
 
-        return to_arrow(self)
+        return to_arrow(self, payload_columns=payload_columns)
+
+    def _repr_html_(self) -> str:
+        return html_or_nothing(self)
 
     def _match(self, query: int, rank: int) -> Match:
         kind = 0 if self._modalities is None else int(self._modalities[query, rank])
@@ -183,7 +187,7 @@ def result_of(parts: Sequence[tuple[int, Reply]], most: int) -> SearchResult:
     )
 
 
-def matches_of(results: search_service_pb2.SearchResults) -> list[Match]:
+def matches_of(results: search_service_pb2.SearchResults) -> Listing[Match]:
     """The matches of a single query, without the detour over arrays."""
     scores = floats(results.scores).tolist()
     absent = [None] * len(scores)
@@ -191,7 +195,7 @@ def matches_of(results: search_service_pb2.SearchResults) -> list[Match]:
     kinds = [from_wire(Modality, number) for number in results.modalities] or absent
     vectors = list(unpack(results.vectors)) if results.vectors.count else absent
     groups = list(map(json.loads, results.groups)) or absent
-    return list(map(Match, results.ids, scores, payloads, vectors, kinds, groups))
+    return Listing(map(Match, results.ids, scores, payloads, vectors, kinds, groups))
 
 
 def _grid(flat: NDArray[Any], inside: NDArray[np.bool_], fill: object) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from latentspace.requests.collections import (
 )
 from latentspace.requests.options import IndexParams, SearchParams
 from latentspace.results.collection import Collection
+from latentspace.results.listing import Listing
 from latentspace.sync.operations import OperationCalls
 from latentspace.v1 import collection_service_pb2
 
@@ -86,13 +87,13 @@ class CollectionCalls(OperationCalls):
         )
         return Collection.from_message(reply.collection)
 
-    def collections(self, *, timeout_s: float | None = None) -> list[Collection]:
+    def collections(self, *, timeout_s: float | None = None) -> Listing[Collection]:
         """All collections by name, the read-only ones of vocabularies too."""
         request = collection_service_pb2.ListCollectionsRequest()
         reply = self._rpc.unary(
             self._stubs.collections.ListCollections, request, CallKind.READ, timeout_s
         )
-        return [Collection.from_message(message) for message in reply.collections]
+        return Listing(map(Collection.from_message, reply.collections))
 
     def delete_collection(self, collection: str, *, timeout_s: float | None = None) -> None:
         """Deletes a collection and its files; an alias is refused."""

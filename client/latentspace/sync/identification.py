@@ -10,6 +10,7 @@ from latentspace.requests.identification import NOTHING_FOUND, gallery_model, sa
 from latentspace.requests.options import EmbedOptions, SearchParams
 from latentspace.results.embedding import EmbeddingBatch
 from latentspace.results.identification import Identified, identified_of
+from latentspace.results.listing import Listing
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.results.search import Match
 from latentspace.sync.collections import CollectionCalls
@@ -38,7 +39,7 @@ class IdentificationCalls(ModelCalls, EmbeddingCalls, CollectionCalls, SearchCal
         options: EmbedOptions | None = None,
         on_error: OnError = "raise",
         timeout_s: float | None = None,
-    ) -> list[list[Identified]]:
+    ) -> Listing[list[Identified]]:
         """For each image its faces, and whose they are; an image without faces has none.
 
         Every face that the collection's model finds is searched in the collection. Models that

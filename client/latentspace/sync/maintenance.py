@@ -4,6 +4,7 @@
 from latentspace.calls import CallKind
 from latentspace.requests.options import SearchParams, search_params
 from latentspace.results.collection import Recall, Snapshot
+from latentspace.results.listing import Listing
 from latentspace.sync.operations import Operation, OperationCalls
 from latentspace.v1 import collection_service_pb2
 
@@ -75,13 +76,15 @@ class MaintenanceCalls(OperationCalls):
         reply = self._rpc.unary(self._stubs.collections.CreateSnapshot, request, CallKind.CREATE)
         return self._started(reply.operation, wait, timeout_s)
 
-    def snapshots(self, collection: str = "", *, timeout_s: float | None = None) -> list[Snapshot]:
+    def snapshots(
+        self, collection: str = "", *, timeout_s: float | None = None
+    ) -> Listing[Snapshot]:
         """Snapshots of one collection or of all, newest first."""
         request = collection_service_pb2.ListSnapshotsRequest(collection=collection)
         reply = self._rpc.unary(
             self._stubs.collections.ListSnapshots, request, CallKind.READ, timeout_s
         )
-        return [Snapshot.from_message(message) for message in reply.snapshots]
+        return Listing(map(Snapshot.from_message, reply.snapshots))
 
     def restore(
         self,

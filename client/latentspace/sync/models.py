@@ -2,6 +2,7 @@
 # Generated from aio/models.py by scripts/generate_sync_client.py; edit that.
 
 from latentspace.calls import CallKind
+from latentspace.results.listing import Listing
 from latentspace.results.model import Model
 from latentspace.sync.base import Calls
 from latentspace.v1 import embedding_service_pb2
@@ -10,11 +11,11 @@ from latentspace.v1 import embedding_service_pb2
 class ModelCalls(Calls):
     """Models: list, look up, load, unload."""
 
-    def models(self, *, timeout_s: float | None = None) -> list[Model]:
+    def models(self, *, timeout_s: float | None = None) -> Listing[Model]:
         """All configured models, loaded or not, by id."""
         request = embedding_service_pb2.ListModelsRequest()
         reply = self._rpc.unary(self._stubs.embedding.ListModels, request, CallKind.READ, timeout_s)
-        return [Model.from_message(model) for model in reply.models]
+        return Listing(map(Model.from_message, reply.models))
 
     def model(self, model: str, *, timeout_s: float | None = None) -> Model:
         """One model.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from latentspace.calls import CallKind
 from latentspace.enums import OperationState, to_wire
 from latentspace.errors import CallCancelledError, FailedPreconditionError, InternalError
+from latentspace.results.listing import Listing
 from latentspace.results.operation import OperationData, operation_fields
 from latentspace.sync.base import Calls
 from latentspace.v1 import operation_service_pb2
@@ -74,7 +75,7 @@ class OperationCalls(Calls):
         state: OperationState | str | None = None,
         limit: int = 100,
         timeout_s: float | None = None,
-    ) -> list[Operation]:
+    ) -> Listing[Operation]:
         """The newest operations, newest first.
 
         Args:
@@ -82,23 +83,23 @@ class OperationCalls(Calls):
             state: only in this state.
             limit: at most so many.
         """
-        found: list[Operation] = []
+        newest: Listing[Operation] = Listing()
         token = ""
-        while len(found) < limit:
+        while len(newest) < limit:
             request = operation_service_pb2.ListOperationsRequest(
                 kind=kind,
                 state=to_wire(OperationState, state, "state"),
-                page_size=min(1000, limit - len(found)),
+                page_size=min(1000, limit - len(newest)),
                 page_token=token,
             )
             reply = self._rpc.unary(
                 self._stubs.operations.ListOperations, request, CallKind.READ, timeout_s
             )
-            found += [self._operation(message) for message in reply.operations]
+            newest += [self._operation(message) for message in reply.operations]
             token = reply.next_page_token
             if not token:
                 break
-        return found
+        return newest
 
     def cancel_operation(self, id: str, *, timeout_s: float | None = None) -> Operation:
         """Asks the server to stop an operation and to clean up after it."""

@@ -17,6 +17,7 @@ from latentspace.requests.points import (
     upsert_requests,
     writes_of,
 )
+from latentspace.results.listing import Listing
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.results.point import Page, Point, UpsertResult, points_of
 from latentspace.results.timing import Timing
@@ -94,7 +95,7 @@ class PointCalls(Calls):
         with_payload: bool = True,
         on_error: OnError = "raise",
         timeout_s: float | None = None,
-    ) -> list[Point]:
+    ) -> Listing[Point]:
         """Points by id, in the order asked.
 
         Args:
@@ -112,7 +113,7 @@ class PointCalls(Calls):
             timeout_s,
             lambda request: len(request.ids),
         )
-        points = [point for _, reply in parts for point in points_of(reply.points)]
+        points = Listing(point for _, reply in parts for point in points_of(reply.points))
         raise_failed(item_errors(parts), len(names), points, on_error)
         return points
 
