@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 from scipy.sparse import issparse
 
+from embedders.damage import naming
 from embedders.errors import OptionError
 from embedders.evaluation.words import read_lines
+from embedders.formats.matlab import read_matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,15 @@ def read_labels(path: Path) -> NodeLabels:
 
 
 def _mat(path: Path) -> NodeLabels:
-    try:
-        group = loadmat(path, variable_names=["group"])["group"]
-    except (
-        MatReadError,
-        ValueError,
-        TypeError,
-        NotImplementedError,
-        KeyError,
-        OSError,
-    ) as error:
-        message = f"{path.name} is not a MATLAB 5 file with a matrix `group`: {error}"
-        raise OptionError("source", message) from error
-    dense = np.asarray(group.todense() if issparse(group) else group) > 0
+    with naming(path.name, _refused, "a MATLAB 5 file"):
+        try:
+            group = read_matrix(path, "group")
+        except KeyError:
+            message = f"{path.name} is not a MATLAB 5 file with a matrix `group`"
+            raise OptionError("source", message) from None
+        dense = np.asarray(group.todense() if issparse(group) else group) > 0
+        if dense.ndim != 2:
+            raise OptionError("source", f"{path.name}: `group` is no matrix")
     labelled = dense.any(axis=1)
     used = dense[:, dense.any(axis=0)]
     return NodeLabels([str(row) for row in np.flatnonzero(labelled)], used[labelled])
@@ -67,3 +63,7 @@ def _text(path: Path) -> NodeLabels:
     for row, own in enumerate(given.values()):
         labels[row, [place[name] for name in own]] = True
     return NodeLabels(list(given), labels)
+
+
+def _refused(message: str) -> OptionError:
+    return OptionError("source", message)

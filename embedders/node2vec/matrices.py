@@ -1,18 +1,23 @@
 """Graphs from matrices (.mat) and from torch-geometric's Data (.pt, or in memory)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError  # nothing is unpickled: torch.load refuses with it
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedders.errors import MissingExtraError, OptionError
+from embedders.damage import naming
+from embedders.errors import MissingExtraError, ModelFormatError, OptionError
+from embedders.formats.matlab import read_matrix
 from embedders.node2vec.building import Edges, build_graph
 from embedders.node2vec.graph import Graph
 from embedders.node2vec.options import GraphOptions
+
+# more nodes than this are not believed of a matrix
+NODES_WITHOUT_EDGES, NODES_AN_EDGE = 10_000_000, 100
 
 
 def read_mat(path: Path, options: GraphOptions) -> Edges:
@@ -22,23 +27,17 @@ def read_mat(path: Path, options: GraphOptions) -> Edges:
         OptionError: not such a file, or no such matrix in it.
         MissingExtraError: scipy is not installed.
     """
-    try:
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("a .mat file", "scipy", "graphs") from error
-    try:
-        found = loadmat(path)
-    except NotImplementedError:
-        message = f"{path}: MATLAB 7.3 (HDF5) is not read: save with '-v7'"
-        raise OptionError("source", message) from None
-    except (MatReadError, ValueError, TypeError, OSError, EOFError) as error:
-        raise OptionError("source", f"{path}: not a MATLAB file, or damaged: {error}") from error
-    if options.variable not in found:
-        known = ", ".join(sorted(name for name in found if not name.startswith("__")))
-        message = f"{path}: there is no variable {options.variable!r}; there are: {known}"
-        raise OptionError("variable", message)
-    return matrix_edges(found[options.variable], f"{path}: {options.variable}")
+    name = options.variable
+    with naming(path, _refused, "a MATLAB file"):
+        try:
+            matrix = read_matrix(path, name)
+        except KeyError as error:
+            known = ", ".join(error.args[0])
+            message = f"{path}: there is no variable {name!r}; there are: {known}"
+            raise OptionError("variable", message) from None
+        except ModelFormatError as error:
+            raise OptionError("source", str(error)) from None
+        return matrix_edges(matrix, f"{path}: {name}")
 
 
 def matrix_edges(matrix: Any, what: str, names: Sequence[str] | None = None) -> Edges:
@@ -75,14 +74,15 @@ def read_data(path: Path) -> Edges:
         raise MissingExtraError("a .pt file", "torch", "graphs") from error
     try:
         with torch.serialization.safe_globals(_data_types()):
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    # the reader of a damaged file raises nearly anything: KeyError, OverflowError ...
+    except Exception as error:
         raise OptionError(
             "source",
             f"{path}: cannot be loaded safely: it is damaged, or holds other than tensors, plain "
             "types and torch-geometric's Data: save a dict with edge_index and edge_weight",
         ) from error
-    return data_edges(found, str(path))
+    return data_edges(loaded, str(path))
 
 
 def _data_types() -> list[Any]:
@@ -99,6 +99,7 @@ def data_edges(data: Any, what: str = "data") -> Edges:
     """Edges of a torch-geometric `Data`: `edge_index` (2, m), `edge_weight` (m,) where it has one.
 
     A one-column `edge_attr` is a weight too. Nodes are named by the list `names`, or 0, 1, ...
+    Tensors of any number format, arrays and plain lists do alike.
 
     Raises:
         OptionError: no edges, or shapes that do not fit.
@@ -107,22 +108,66 @@ def data_edges(data: Any, what: str = "data") -> Edges:
     def get(name: str) -> Any:
         return data.get(name) if isinstance(data, Mapping) else getattr(data, name, None)
 
-    index = get("edge_index")
-    if index is None or len(index.shape) != 2 or index.shape[0] != 2:
+    with naming(what, _refused, "the edges of a graph"):
+        rows, columns = _edge_index(get("edge_index"), what)
+        weights = _weights(get("edge_weight"), get("edge_attr"), len(rows), what)
+        names, nodes = _names(get("names"), what), get("num_nodes")
+        largest = int(max(rows.max(initial=-1), columns.max(initial=-1))) + 1
+        n = len(names) if names is not None else int(nodes or largest)
+        if n < largest or min(rows.min(initial=0), columns.min(initial=0)) < 0:
+            raise OptionError("source", f"{what}: edge_index leads beyond the {n} nodes")
+        return _edges(what, rows, columns, weights, n, names)
+
+
+def _edge_index(value: Any, what: str) -> NDArray[np.int64]:
+    """Sources and targets, int64 (2, m)."""
+    index = np.empty(0) if value is None else _numbers(value)
+    if index.ndim != 2 or index.shape[0] != 2:
         raise OptionError("source", f"{what}: there is no edge_index of shape (2, edges)")
-    rows, columns = np.asarray(index, np.int64)
-    attribute = get("edge_weight")
+    whole = index.astype(np.int64)
+    if (whole != index).any():
+        raise OptionError("source", f"{what}: edge_index has numbers that are not whole")
+    return whole
+
+
+def _weights(weight: Any, attribute: Any, edges: int, what: str) -> NDArray[np.float64] | None:
+    if weight is not None:
+        flat = _numbers(weight).astype(np.float64).reshape(-1)
+        if len(flat) != edges:
+            raise OptionError("source", f"{what}: {len(flat)} edge_weight for {edges} edges")
+        return flat
     if attribute is None:
-        attribute = get("edge_attr")
-    weights = None
-    if attribute is not None and attribute.numel() == len(rows):
-        weights = np.asarray(attribute, np.float64).reshape(-1)
-    names, nodes = get("names"), get("num_nodes")
-    largest = int(max(rows.max(initial=-1), columns.max(initial=-1))) + 1
-    n = len(names) if names is not None else int(nodes or largest)
-    if n < largest or min(rows.min(initial=0), columns.min(initial=0)) < 0:
-        raise OptionError("source", f"{what}: edge_index leads beyond the {n} nodes")
-    return _edges(what, rows, columns, weights, n, names)
+        return None
+    # several columns describe an edge, and are no weight
+    flat = _numbers(attribute).astype(np.float64).reshape(-1)
+    return flat if len(flat) == edges else None
+
+
+def _numbers(value: Any) -> NDArray[Any]:
+    """A tensor, an array or nested lists as an array of numbers."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        # numpy has no bfloat16
+        value = value.double() if value.is_floating_point() else value
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"numbers expected, not {array.dtype}")
+    return array
+
+
+def _names(value: Any, what: str) -> list[str] | None:
+    """Names of the nodes: texts, or whole numbers as texts."""
+    if value is None:
+        return None
+    listed = value.tolist() if hasattr(value, "tolist") else list(value)
+    for name in listed:
+        if isinstance(name, bool) or not isinstance(name, str | int):
+            raise OptionError("source", f"{what}: a node's name is a text, not {name!r}")
+    names = [str(name) for name in listed]
+    if len(set(names)) < len(names):
+        again = next(name for name, count in Counter(names).items() if count > 1)
+        raise OptionError("source", f"{what}: two nodes have the name {again!r}")
+    return names
 
 
 def graph_of_data(data: Any, options: GraphOptions | None = None) -> Graph:
@@ -142,8 +187,18 @@ def _edges(
     n: int,
     names: Sequence[str] | None,
 ) -> Edges:
+    if n > NODES_WITHOUT_EDGES + NODES_AN_EDGE * len(rows):
+        # a flipped bit makes any number of nodes, and each would get a name
+        raise OptionError(
+            "source", f"{what}: {n} nodes, but only {len(rows)} edges: is it damaged?"
+        )
+
     def place(i: int) -> str:
         return what if i < 0 else f"{what}: edge {rows[i]} to {columns[i]}"
 
     named = [str(i) for i in range(n)] if names is None else list(names)
     return Edges(named, rows, columns, weights, place, both_ways=True)
+
+
+def _refused(message: str) -> OptionError:
+    return OptionError("source", message)

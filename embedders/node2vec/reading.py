@@ -24,6 +24,7 @@ def read_graph(path: Path, options: GraphOptions | None = None) -> Graph:
 def _read(path: Path, options: GraphOptions) -> Edges:
     if not path.is_file():
         raise OptionError("source", f"{path}: no such file")
-    if path.suffix == ".mat":
+    kind = path.suffix.lower()
+    if kind == ".mat":
         return read_mat(path, options)
-    return read_data(path) if path.suffix == ".pt" else read_edges(path, options)
+    return read_data(path) if kind == ".pt" else read_edges(path, options)
