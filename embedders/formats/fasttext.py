@@ -2,7 +2,8 @@
 
 Layout, little-endian: magic, version; twelve int32 and a double of arguments; the dictionary;
 a flag "quantised"; the input matrix (words, then buckets) with its shape; the output matrix,
-which is not read. gensim's reader does not end on a file that was cut off within a word, hence
+which is not read. Versions 11 and 12 are alike; the files before them begin with the arguments,
+and have neither the count of pruned entries nor the flag. gensim's reader does not end on a file that was cut off within a word, hence
 this one; rows are the same.
 """
 
@@ -10,6 +11,7 @@ import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +23,17 @@ from embedders.subwords import Subwords
 from embedders.vectors import FloatRows
 from embedders.vocabulary import Vocabulary, check_finite
 
-VERSION = 12
-HEAD = struct.Struct("<2i12id")
-SIZES = struct.Struct("<3i2q")
+MAGIC = b"\xba\x16\x4f\x2f"
+VERSIONS = (11, 12)
+START = struct.Struct("<4si")
+HEAD = struct.Struct("<12id")
+SIZES = struct.Struct("<3iq")
+PRUNED = struct.Struct("<q")
 ENTRY = struct.Struct("<qb")
-SHAPE = struct.Struct("<?2q")
+FLAG = struct.Struct("<?")
+SHAPE = struct.Struct("<2q")
+LOSSES, KINDS = range(1, 5), range(1, 4)
+MAX_LETTERS = 1000
 MAX_WORD_BYTES = 65_536
 # shorter than this no dictionary entry can be: an end of word, a count and a kind
 MIN_ENTRY_BYTES = 1 + ENTRY.size
@@ -48,16 +56,35 @@ def read_fasttext(path: Path, limit: int = 0) -> Vocabulary:
             return _Reader(path, mapped).read(limit)
 
 
+def begins_like_fasttext(head: bytes) -> bool:
+    """Whether a file begins as fastText's do; the oldest have no mark, but sensible arguments."""
+    if head.startswith(MAGIC):
+        return True
+    if len(head) < HEAD.size:
+        return False
+    dim, window, *_, loss, kind, buckets, shortest, longest, _, thinning = HEAD.unpack_from(head)
+    return (
+        0 < dim <= MAX_DIM
+        and window >= 0
+        and loss in LOSSES
+        and kind in KINDS
+        and buckets >= 0
+        and 0 <= shortest <= MAX_LETTERS
+        and 0 <= longest <= MAX_LETTERS
+        and 0 <= thinning <= 1
+    )
+
+
 @dataclass(slots=True)
 class _Reader:
     path: Path
     data: bytes | mmap.mmap
     position: int = 0
+    marked: bool = True
 
     def read(self, limit: int) -> Vocabulary:
-        _, version, dim, *_, buckets, shortest, longest, _, _ = self._unpack(HEAD)
-        if version != VERSION:
-            raise self._damaged(f"version {version}, only {VERSION} is read")
+        self._start()
+        dim, *_, buckets, shortest, longest, _, _ = self._unpack(HEAD)
         words, counts = self._dictionary()
         matrix = self._matrix(len(words), dim, buckets if longest else 0)
         kept = words[: limit or None]
@@ -68,8 +95,18 @@ class _Reader:
         except ModelFormatError as error:
             raise ModelFormatError(f"{self.path}: {error}") from None
 
+    def _start(self) -> None:
+        self.marked = self.data[: len(MAGIC)] == MAGIC
+        if not self.marked:
+            return
+        _, version = self._unpack(START)
+        if version not in VERSIONS:
+            known = " and ".join(map(str, VERSIONS))
+            raise self._damaged(f"version {version}; {known} are read, and files without one")
+
     def _dictionary(self) -> tuple[list[str], NDArray[np.int64]]:
-        size, words, labels, _, pruned = self._unpack(SIZES)
+        size, words, labels, _ = self._unpack(SIZES)
+        pruned = self._unpack(PRUNED)[0] if self.marked else 0
         if labels > 0:
             raise self._damaged("a supervised model; only word vectors are read")
         if pruned > 0:
@@ -89,7 +126,8 @@ class _Reader:
         return word, self._unpack(ENTRY)[0]
 
     def _matrix(self, words: int, dim: int, buckets: int) -> FloatRows:
-        quantised, rows, columns = self._unpack(SHAPE)
+        quantised = self.marked and self._unpack(FLAG)[0]
+        rows, columns = self._unpack(SHAPE)
         if quantised:
             raise self._damaged("a quantised model (.ftz); use the .bin that it was made from")
         fits = columns == dim and 0 < dim <= MAX_DIM and rows >= words
@@ -103,7 +141,7 @@ class _Reader:
         check_finite(matrix)
         return matrix
 
-    def _unpack(self, layout: struct.Struct) -> tuple[int, ...]:
+    def _unpack(self, layout: struct.Struct) -> tuple[Any, ...]:
         stop = self.position + layout.size
         if stop > len(self.data):
             raise self._damaged("cut off")

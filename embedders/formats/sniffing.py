@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from embedders.errors import ModelFormatError
+from embedders.formats.fasttext import begins_like_fasttext
 from embedders.formats.opening import open_read
 
 HEAD_BYTES = 65_536
@@ -12,7 +13,6 @@ HEADER = re.compile(rb"\s*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+|nan|inf)([eE][+-]?\d+)?", re.IGNORECASE)
 PRINTABLE = re.compile(rb"[\t\r -~]*")
 PICKLE = re.compile(rb"\x80[\x02-\x05]")
-FASTTEXT = b"\xba\x16\x4f\x2f"
 
 
 class VocabularyFormat(StrEnum):
@@ -34,11 +34,11 @@ def sniff(path: Path) -> VocabularyFormat:
     with open_read(path) as file:
         head = file.read(HEAD_BYTES)
     _refuse_known_strangers(path, head)
-    if head.startswith(FASTTEXT):
-        return VocabularyFormat.FASTTEXT
     # safetensors: 8 bytes that give the length of a JSON header, then that header
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
         return VocabularyFormat.SAFETENSORS
+    if begins_like_fasttext(head):
+        return VocabularyFormat.FASTTEXT
     header = HEADER.match(head)
     if header:
         text = _looks_like_text(head[header.end() :])

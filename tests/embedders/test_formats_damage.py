@@ -128,8 +128,8 @@ def test_pickles_are_refused_with_the_way_to_convert(protocol: int, tmp_path: Pa
 
 def test_other_strangers(tmp_path: Path) -> None:
     path = tmp_path / "v"
-    path.write_bytes(b"\xba\x16\x4f\x2f" + bytes(40))
-    refused(path, r"fastText model, byte 0: cut off")
+    path.write_bytes(b"\xba\x16\x4f\x2f\x0c\0\0\0" + bytes(40))
+    refused(path, r"fastText model, byte 8: cut off")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.txt", "a 1 2")
     refused(path, "zip archive; unpack it")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gensim.models.fasttext import FastText, load_facebook_vectors, save_facebook_model
+from gensim.test.utils import datapath
 
 from embedders import EncodeOptions, Item, Modality, load
 from embedders.errors import ItemError, ModelFormatError, UnknownKeyError
@@ -109,7 +110,7 @@ HEAD = struct.calcsize("<2i12id")
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (4, struct.pack("<i", 11), "version 11"),
+        (4, struct.pack("<i", 13), "version 13; 11 and 12 are read"),
         (8, struct.pack("<i", 13), "a matrix .* 12 for 10 words of 13 numbers"),
         (40, struct.pack("<i", 7), "a matrix"),
         (HEAD, struct.pack("<3i", 10, 10, 1), "a supervised model"),
@@ -149,3 +150,28 @@ def test_quantised_rows_are_refused(path: Path, tmp_path: Path) -> None:
     (tmp_path / "m.bin").write_bytes(content)
     with pytest.raises(ModelFormatError, match=r"a quantised model \(\.ftz\)"):
         read_vocabulary(tmp_path / "m.bin")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("lee_fasttext_new.bin", 1763), ("lee_fasttext.bin", 1762), ("non_ascii_fasttext.bin", 171)],
+)
+def test_files_of_older_fasttext_versions(name: str, words: int, tmp_path: Path) -> None:
+    """Version 11, and the files before versions were counted."""
+    path = tmp_path / name
+    path.write_bytes(Path(datapath(name)).read_bytes())
+    assert sniff(path) is VocabularyFormat.FASTTEXT
+    theirs, encoder = load_facebook_vectors(str(path)), load("f", "word2vec", str(path))
+    assert isinstance(encoder, LookupEncoder)
+    assert len(encoder.vocabulary) == words
+    assert encoder.vocabulary.keys == theirs.index_to_key
+    # fastText's own code gives the end of a sentence no n-grams, gensim's gives it some
+    words_alone = [place for place, word in enumerate(theirs.index_to_key) if word != "</s>"]
+    ours = encoder.vocabulary.vectors
+    np.testing.assert_allclose(ours[words_alone], theirs.vectors[words_alone], atol=1e-6)
+    end = theirs.key_to_index["</s>"]
+    np.testing.assert_array_equal(ours[end], theirs.vectors_vocab[end])
+    unseen = ["unheardof", "Kätzchens", "zz"]
+    prepared = [encoder.prepare(key(word), COMPOSE) for word in unseen]
+    rows = encoder.encode(prepared, COMPOSE).rows
+    np.testing.assert_allclose(rows, [theirs[word] for word in unseen], atol=1e-6)
