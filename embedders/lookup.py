@@ -1,5 +1,6 @@
 """What lookup families share: a vocabulary behind the encoder contract."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
@@ -9,20 +10,41 @@ from pydantic import Field
 
 from embedders.base import Encoded, EncodeOptions, Encoder, Item, Modality, ModelInfo, Prepared
 from embedders.errors import InvalidItemError, UnknownKeyError
-from embedders.formats import read_vocabulary
+from embedders.formats import BadRows, read_vocabulary
 from embedders.options import STRICT, read_options
 from embedders.sources import model_file
 from embedders.vectors import FloatRows
 from embedders.vocabulary import Vocabulary
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class LookupOptions:
-    """Options: `limit` keeps only the first keys of the file (0: all)."""
+    """Options of a vocabulary.
+
+    Args:
+        limit: keep only the first keys of the file (0: all).
+        bad_rows: "skip" passes over rows whose key is blank, repeated or not UTF-8, or whose
+            numbers do not fit, and logs how many.
+    """
 
     __pydantic_config__: ClassVar = STRICT
 
     limit: Annotated[int, Field(ge=0)] = 0
+    bad_rows: BadRows = BadRows.REFUSE
+
+
+def load_vocabulary(model_id: str, source: str, limit: int, bad_rows: BadRows) -> Vocabulary:
+    """The vocabulary of a file or a shipped model's name; what was passed over is logged.
+
+    Raises:
+        ModelFormatError
+    """
+    vocabulary = read_vocabulary(model_file(source), limit, bad_rows=bad_rows)
+    for note in vocabulary.notes:
+        log.warning("model %r: %s", model_id, note)
+    return vocabulary
 
 
 class LookupEncoder(Encoder):
@@ -59,7 +81,8 @@ class LookupEncoder(Encoder):
             ModelFormatError, OptionError
         """
         read = read_options(LookupOptions, options, f"model {model_id!r}")
-        return cls(model_id, read_vocabulary(model_file(source or cls.default_source), read.limit))
+        source = source or cls.default_source
+        return cls(model_id, load_vocabulary(model_id, source, read.limit, read.bad_rows))
 
     def prepare(self, item: Item, options: EncodeOptions) -> Prepared:
         """Finds the key.

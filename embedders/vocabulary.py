@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from threading import Lock
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ class Vocabulary:
         counts: int64 (n,), occurrences of each key; None where not known.
         metadata: what its file tells about its making.
         subwords: makes rows of words that are not among the keys, where the model can.
+        notes: what the user should know of the file, such as rows that were passed over.
 
     Raises:
         ModelFormatError: keys and rows do not fit each other, or a key is not acceptable.
@@ -37,6 +39,7 @@ class Vocabulary:
         counts: NDArray[np.int64] | None = None,
         metadata: Mapping[str, str] | None = None,
         subwords: Subwords | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.keys = list(keys)
         self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
@@ -45,9 +48,37 @@ class Vocabulary:
         self.counts = counts
         self.metadata = dict(metadata or {})
         self.subwords = subwords
+        self.notes = tuple(notes)
         self._positions = {key: position for position, key in enumerate(self.keys)}
         self._lock = Lock()
         self._check()
+
+    @classmethod
+    def of_sound(
+        cls,
+        keys: Sequence[str | None],
+        vectors: FloatRows,
+        kept: IndexArray | None,
+        counts: NDArray[np.int64] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
+    ) -> "Vocabulary":
+        """The vocabulary of some of the rows; `kept` None is all of them.
+
+        Args:
+            keys: None only where the row is not kept.
+            kept: positions of the rows, intp (m,).
+
+        Raises:
+            ModelFormatError: none is kept.
+        """
+        if kept is None:
+            return cls(cast("Sequence[str]", keys), vectors, counts, metadata, notes=notes)
+        if not len(kept):
+            raise ModelFormatError(f"no row can be used: {'; '.join(notes)}")
+        chosen = [cast("str", keys[position]) for position in kept]
+        counts = None if counts is None else counts[kept]
+        return cls(chosen, vectors[kept], counts, metadata, notes=notes)
 
     def __len__(self) -> int:
         return len(self.keys)

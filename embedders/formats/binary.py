@@ -8,6 +8,7 @@ import numpy as np
 
 from embedders.errors import ModelFormatError
 from embedders.formats.opening import is_gzip, open_read
+from embedders.formats.rows import RowCheck, sound_rows
 from embedders.formats.text import read_header
 from embedders.vectors import FloatRows
 from embedders.vocabulary import Vocabulary
@@ -16,21 +17,23 @@ MAX_KEY_BYTES = 65_536
 MAX_HEADER_BYTES = 64
 
 
-def read_word2vec_binary(path: Path, limit: int = 0) -> Vocabulary:
+def read_word2vec_binary(path: Path, limit: int = 0, check: RowCheck | None = None) -> Vocabulary:
     """Little-endian float32 rows; a line feed after each row (the original tool's) is optional.
 
     Args:
         limit: read only so many rows (0: all).
+        check: what becomes of bad rows; None refuses them.
 
     Raises:
         ModelFormatError: naming row and byte (of the unpacked content).
     """
+    check = check or RowCheck(path)
     with open_read(path) as file:
         if is_gzip(path):
-            return _BinaryReader(path, file.read()).read(limit)
+            return _BinaryReader(path, file.read()).read(limit, check)
         # mapped: GoogleNews has 3.6 GB, and every row is copied once anyway
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return _BinaryReader(path, mapped).read(limit)
+            return _BinaryReader(path, mapped).read(limit, check)
 
 
 class _BinaryReader:
@@ -47,19 +50,21 @@ class _BinaryReader:
                 f"least {least} bytes, but only {len(data) - end} follow it"
             )
 
-    def read(self, limit: int) -> Vocabulary:
-        wanted = min(self.count, limit) if limit else self.count
-        keys: list[str] = []
-        rows = np.empty((wanted, self.dim), dtype=np.float32)
+    def read(self, limit: int, check: RowCheck) -> Vocabulary:
+        count = min(self.count, limit) if limit else self.count
+        keys: list[str | None] = []
+        starts: list[int] = []
+        rows = np.empty((count, self.dim), dtype=np.float32)
         position = self.start
-        for row in range(wanted):
+        for row in range(count):
+            starts.append(position)
             position = self._read_row(row, position, keys, rows)
-        if wanted == self.count and re.search(rb"\S", self.data[position : position + 64]):
-            raise self._damaged(wanted, position, f"more bytes follow the {self.count} rows")
-        self._check(keys, rows)
-        return Vocabulary(keys, rows)
+        if count == self.count and re.search(rb"\S", self.data[position : position + 64]):
+            raise self._damaged(count, position, f"more bytes follow the {self.count} rows")
+        kept = sound_rows(keys, rows, check, lambda row: f"row {row}, byte {starts[row]}")
+        return Vocabulary.of_sound(keys, rows, kept, notes=check.notes())
 
-    def _read_row(self, row: int, position: int, keys: list[str], rows: FloatRows) -> int:
+    def _read_row(self, row: int, position: int, keys: list[str | None], rows: FloatRows) -> int:
         space = self.data.find(b" ", position, position + MAX_KEY_BYTES)
         if space < 0:
             raise self._damaged(row, position, "no end of the key found")
@@ -68,16 +73,10 @@ class _BinaryReader:
             raise self._damaged(row, position, "cut off within a row")
         try:
             keys.append(self.data[position:space].lstrip(b"\n").decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise self._damaged(row, position, f"the key is not UTF-8: {error.reason}") from None
+        except UnicodeDecodeError:
+            keys.append(None)
         rows[row] = np.frombuffer(self.data, "<f4", self.dim, space + 1)
         return stop
-
-    def _check(self, keys: list[str], rows: FloatRows) -> None:
-        try:
-            Vocabulary(keys, rows)
-        except ModelFormatError as error:
-            raise ModelFormatError(f"{self.path}: {error}") from None
 
     def _damaged(self, row: int, position: int, what: str) -> ModelFormatError:
         return ModelFormatError(f"{self.path}: row {row}, byte {position}: {what}")

@@ -3,8 +3,8 @@
 Layout, little-endian: magic, version; twelve int32 and a double of arguments; the dictionary;
 a flag "quantised"; the input matrix (words, then buckets) with its shape; the output matrix,
 which is not read. Versions 11 and 12 are alike; the files before them begin with the arguments,
-and have neither the count of pruned entries nor the flag. gensim's reader does not end on a file that was cut off within a word, hence
-this one; rows are the same.
+and have neither the count of pruned entries nor the flag. gensim's reader does not end on a file
+that was cut off within a word, hence this one; rows are the same.
 """
 
 import mmap
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from embedders.errors import ModelFormatError
 from embedders.formats.opening import is_gzip, open_read
+from embedders.formats.rows import RowCheck, sound_rows
 from embedders.formats.text import MAX_DIM
 from embedders.subwords import Subwords
 from embedders.vectors import FloatRows
@@ -39,21 +40,23 @@ MAX_WORD_BYTES = 65_536
 MIN_ENTRY_BYTES = 1 + ENTRY.size
 
 
-def read_fasttext(path: Path, limit: int = 0) -> Vocabulary:
+def read_fasttext(path: Path, limit: int = 0, check: RowCheck | None = None) -> Vocabulary:
     """Words in the order of the file, the most frequent first, with their counts and subwords.
 
     Args:
         limit: keep only so many words (0: all); words beyond are composed like unseen ones.
+        check: what becomes of bad rows; None refuses them.
 
     Raises:
         ModelFormatError: quantised, supervised, pruned or damaged; says what and where.
         MissingExtraError: gensim is not installed.
     """
+    check = check or RowCheck(path)
     with open_read(path) as file:
         if is_gzip(path):
-            return _Reader(path, file.read()).read(limit)
+            return _Reader(path, file.read()).read(limit, check)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return _Reader(path, mapped).read(limit)
+            return _Reader(path, mapped).read(limit, check)
 
 
 def begins_like_fasttext(head: bytes) -> bool:
@@ -82,16 +85,21 @@ class _Reader:
     position: int = 0
     marked: bool = True
 
-    def read(self, limit: int) -> Vocabulary:
+    def read(self, limit: int, check: RowCheck) -> Vocabulary:
         self._start()
         dim, *_, buckets, shortest, longest, _, _ = self._unpack(HEAD)
         words, counts = self._dictionary()
         matrix = self._matrix(len(words), dim, buckets if longest else 0)
-        kept = words[: limit or None]
+        buckets_rows = matrix[len(words) :].copy()
+        check_finite(buckets_rows)
+        words, counts = words[: limit or None], counts[: limit or None]
+        own = matrix[: len(words)]
+        kept = sound_rows(words, own, check)
+        subwords = Subwords(buckets_rows, shortest, longest)
         try:
-            subwords = Subwords(matrix[len(words) :].copy(), shortest, longest)
-            rows = subwords.complete(kept, matrix[: len(kept)])
-            return Vocabulary(kept, rows, counts[: len(kept)], subwords=subwords)
+            whole = Vocabulary.of_sound(words, own, kept, counts, notes=check.notes())
+            rows = subwords.complete(whole.keys, whole.vectors)
+            return Vocabulary(whole.keys, rows, whole.counts, subwords=subwords, notes=whole.notes)
         except ModelFormatError as error:
             raise ModelFormatError(f"{self.path}: {error}") from None
 
@@ -137,9 +145,7 @@ class _Reader:
         if 4 * rows * columns > len(self.data) - self.position:
             raise self._damaged(f"cut off: a matrix {rows} x {columns} does not fit in the rest")
         flat = np.frombuffer(self.data, "<f4", (words + buckets) * dim, self.position)
-        matrix: FloatRows = flat.reshape(words + buckets, dim).astype(np.float32)
-        check_finite(matrix)
-        return matrix
+        return flat.reshape(words + buckets, dim).astype(np.float32)
 
     def _unpack(self, layout: struct.Struct) -> tuple[Any, ...]:
         stop = self.position + layout.size

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from embedders.damage import naming
 from embedders.errors import ModelFormatError
 from embedders.formats.opening import open_write
+from embedders.formats.rows import RowCheck, sound_rows
 from embedders.vectors import FloatRows
 from embedders.vocabulary import Vocabulary
 
@@ -34,11 +36,12 @@ class StorageDtype(StrEnum):
     INT8 = "int8"
 
 
-def read_safetensors(path: Path, limit: int = 0) -> Vocabulary:
+def read_safetensors(path: Path, limit: int = 0, check: RowCheck | None = None) -> Vocabulary:
     """A vocabulary of our own layout.
 
     Args:
         limit: read only so many rows (0: all).
+        check: what becomes of bad rows; None refuses them.
 
     Raises:
         ModelFormatError: another or damaged layout; says what is wrong.
@@ -50,7 +53,8 @@ def read_safetensors(path: Path, limit: int = 0) -> Vocabulary:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError) as error:
         raise ModelFormatError(f"{path}: damaged safetensors file: {error}") from error
-    return _assemble(path, tensors, metadata, limit)
+    with naming(path, ModelFormatError, "a vocabulary"):
+        return _assemble(tensors, metadata, limit, check or RowCheck(path))
 
 
 def save_safetensors(
@@ -127,23 +131,40 @@ def _check_metadata(path: Path, metadata: Mapping[str, str]) -> None:
 
 
 def _assemble(
-    path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str], limit: int
+    tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str], limit: int, check: RowCheck
 ) -> Vocabulary:
     missing = {"keys", "vectors"} - set(tensors)
     if missing:
-        raise ModelFormatError(f"{path}: tensor {sorted(missing)[0]!r} is missing")
-    try:
-        keys = tensors["keys"].tobytes().decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ModelFormatError(f"{path}: keys are not UTF-8 at byte {error.start}") from None
-    stop = limit or None
+        raise ModelFormatError(f"{check.path}: tensor {sorted(missing)[0]!r} is missing")
+    keys, stop = _keys(tensors["keys"]), limit or None
     counts = tensors.get("counts")
     try:
         rows = _unpack(tensors, len(keys))
+        if counts is not None and counts.shape != (len(keys),):
+            raise ModelFormatError(f"{len(keys)} keys, but {counts.shape} counts")
         whole = None if counts is None else counts.astype(np.int64)[:stop]
-        return Vocabulary(keys[:stop], rows[:stop], whole, metadata)
+        rows, keys = rows[:stop], keys[:stop]
+        kept = sound_rows(keys, rows, check)
+        return Vocabulary.of_sound(keys, rows, kept, whole, metadata, notes=check.notes())
     except ModelFormatError as error:
-        raise ModelFormatError(f"{path}: {error}") from None
+        if str(error).startswith(str(check.path)):
+            raise
+        raise ModelFormatError(f"{check.path}: {error}") from None
+
+
+def _keys(tensor: NDArray[Any]) -> list[str | None]:
+    content = tensor.tobytes()
+    try:
+        return list[str | None](content.decode("utf-8").split("\n"))
+    except UnicodeDecodeError:
+        return [_decoded(key) for key in content.split(b"\n")]
+
+
+def _decoded(key: bytes) -> str | None:
+    try:
+        return key.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _unpack(tensors: Mapping[str, NDArray[Any]], count: int) -> FloatRows:

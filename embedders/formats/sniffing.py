@@ -1,6 +1,7 @@
 """Which format a file has, by its content."""
 
 import re
+from codecs import BOM_UTF8
 from enum import StrEnum
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from embedders.formats.fasttext import begins_like_fasttext
 from embedders.formats.opening import open_read
 
 HEAD_BYTES = 65_536
+HEAD_LINES = 5
 HEADER = re.compile(rb"\s*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+|nan|inf)([eE][+-]?\d+)?", re.IGNORECASE)
 PRINTABLE = re.compile(rb"[\t\r -~]*")
@@ -33,6 +35,7 @@ def sniff(path: Path) -> VocabularyFormat:
     """
     with open_read(path) as file:
         head = file.read(HEAD_BYTES)
+    head = head.removeprefix(BOM_UTF8)
     _refuse_known_strangers(path, head)
     # safetensors: 8 bytes that give the length of a JSON header, then that header
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
@@ -51,8 +54,15 @@ def sniff(path: Path) -> VocabularyFormat:
 
 
 def _looks_like_text(rows: bytes) -> bool:
-    """Whether the first line is a key, then printable ASCII with a decimal number in it."""
-    line = rows.partition(b"\n")[0]
+    """Whether most of the first lines are a key, then printable ASCII with a number in it."""
+    lines = rows.split(b"\n")
+    # the last may be cut off; bytes that are no text seldom have a line feed
+    complete = (lines[:-1] or lines)[:HEAD_LINES]
+    rows_of_text = sum(_is_row_of_text(line) for line in complete if line.strip())
+    return 2 * rows_of_text > len([line for line in complete if line.strip()])
+
+
+def _is_row_of_text(line: bytes) -> bool:
     after_key = line.partition(b" ")[2] or line.partition(b"\t")[2]
     numeric = any(NUMBER.fullmatch(part) for part in after_key.split())
     return numeric and PRINTABLE.fullmatch(after_key) is not None

@@ -8,11 +8,10 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field
 
 from embedders.errors import OptionError
-from embedders.formats import read_vocabulary
-from embedders.lookup import LookupEncoder
+from embedders.formats import BadRows
+from embedders.lookup import LookupEncoder, load_vocabulary
 from embedders.node2vec.neighbours import Neighbours
 from embedders.options import STRICT, read_options
-from embedders.sources import model_file
 from embedders.vectors import FloatRows
 from embedders.vocabulary import Vocabulary
 
@@ -23,6 +22,7 @@ class Node2VecOptions:
 
     Args:
         limit: keep only the first keys of the file (0: all).
+        bad_rows: "skip" passes over rows that cannot be used, and logs how many.
         edges: a graph file with the edges of nodes that have no vector; such a node is then
             averaged from its neighbours where a call asks for it ("": none).
     """
@@ -30,6 +30,7 @@ class Node2VecOptions:
     __pydantic_config__: ClassVar = STRICT
 
     limit: Annotated[int, Field(ge=0)] = 0
+    bad_rows: BadRows = BadRows.REFUSE
     edges: str = ""
 
 
@@ -62,7 +63,8 @@ class Node2VecEncoder(LookupEncoder):
             MissingExtraError: `edges` is of a kind that needs a package.
         """
         read = read_options(Node2VecOptions, options, f"model {model_id!r}")
-        vocabulary = read_vocabulary(model_file(source or cls.default_source), read.limit)
+        source = source or cls.default_source
+        vocabulary = load_vocabulary(model_id, source, read.limit, read.bad_rows)
         if not read.edges:
             return cls(model_id, vocabulary)
         try:

@@ -20,9 +20,9 @@ from pydantic import Field
 
 from embedders.base import Encoded, EncodeOptions, Encoder, Item, Modality, ModelInfo, Prepared
 from embedders.errors import InvalidItemError, ItemError, ItemTooLargeError, OptionError
-from embedders.formats import read_vocabulary
+from embedders.formats import BadRows
+from embedders.lookup import load_vocabulary
 from embedders.options import STRICT, read_options
-from embedders.sources import model_file
 from embedders.vectors import FloatRows, IndexArray, row_norms
 from embedders.vocabulary import Vocabulary
 from embedders.word2vec.encoder import Word2VecEncoder
@@ -48,6 +48,7 @@ class AveragedOptions:
 
     Args:
         limit: keep only the first words of the file (0: all).
+        bad_rows: "skip" passes over rows that cannot be used, and logs how many.
         weighting: "mean" or "sif", which needs a file with counts.
         sif_a: the a of SIF; the smaller, the less frequent words count.
         lowercase: of texts; vocabularies that tell case apart want False.
@@ -57,6 +58,7 @@ class AveragedOptions:
     __pydantic_config__: ClassVar = STRICT
 
     limit: Annotated[int, Field(ge=0)] = 0
+    bad_rows: BadRows = BadRows.REFUSE
     weighting: Weighting = Weighting.MEAN
     sif_a: Annotated[float, Field(gt=0, le=1)] = 1e-3
     lowercase: bool = True
@@ -110,8 +112,8 @@ class AveragedEncoder(Encoder):
             ModelFormatError, MissingExtraError, OptionError
         """
         read = read_options(AveragedOptions, options, f"model {model_id!r}")
-        path = model_file(source or Word2VecEncoder.default_source)
-        return cls(model_id, read_vocabulary(path, read.limit), read)
+        source = source or Word2VecEncoder.default_source
+        return cls(model_id, load_vocabulary(model_id, source, read.limit, read.bad_rows), read)
 
     def prepare(self, item: Item, options: EncodeOptions) -> Prepared:
         """Takes a text apart; `tokens` are all its words, `cost` those that are known.

@@ -51,7 +51,7 @@ def refused(path: Path, message: str) -> None:
         ("2 2\nant 1 2\nbee 3 x\n", "line 3: 'x' is not a number"),
         ("2 2\nant 1 2\nbee 3 1_0\n", "line 3: '1_0' is not a number"),
         ("2 2\nant 1 2\nbee 3 0x1\n", "line 3: '0x1' is not a number"),
-        ("2 2\nant 1 2\n\nbee 3 4\n", "line 3: 2 numbers expected, 0 found"),
+        ("2 2\nant 1 2\n\nbee 3 4\n", "line 3: a blank line between rows"),
         ("0 2\nant 1 2\n", "line 1: 0 rows of dimension 2"),
         ("2 99999999\nant 1 2\n", "line 1: 2 rows of dimension 99999999"),
         ("ant 1 2\nbee 3\n", "line 2: 2 numbers expected, 1 found"),
@@ -112,7 +112,7 @@ def test_binary_files_with_too_much_or_twice_the_same(tmp_path: Path) -> None:
     path.write_bytes(content + b"more")
     refused(path, "more bytes follow the 3 rows")
     path.write_bytes(content.replace(b"cat ", b"ant "))
-    refused(path, "'ant' stands in row 0 and again in row 2")
+    refused(path, r"row 2, byte \d+: key 'ant' stands in row 0 already")
     path.write_bytes(content.replace(np.float32(2.5).tobytes(), np.float32(np.nan).tobytes()))
     refused(path, "row 1 has NaN")
     path.write_bytes(b"900000000000 300\n" + content[4:])
@@ -150,9 +150,12 @@ def tensors(**changes: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
         (tensors(vectors=ROWS[:1]), r"2 keys, but vectors \(1, 3\)"),
         (tensors(vectors=ROWS.astype(np.float64)), "vectors are float64"),
         (tensors(vectors=ROWS.astype(np.int8)), "int8 vectors need 'scales'"),
-        (tensors(keys=np.frombuffer(b"ant\nant", np.uint8)), "'ant' stands in row 0 and again"),
-        (tensors(keys=np.frombuffer(b"ant\nb\xff", np.uint8)), "not UTF-8 at byte 5"),
-        (tensors(keys=np.frombuffer(b"ant\n", np.uint8)), "key 1 is empty"),
+        (
+            tensors(keys=np.frombuffer(b"ant\nant", np.uint8)),
+            "row 1: key 'ant' stands in row 0 already",
+        ),
+        (tensors(keys=np.frombuffer(b"ant\nb\xff", np.uint8)), "row 1: the key is not UTF-8"),
+        (tensors(keys=np.frombuffer(b"ant\n", np.uint8)), "row 1: the key is empty"),
         (tensors(counts=np.ones(3, np.int64)), "2 keys, but"),
         (tensors(vectors=ROWS * np.float32(np.nan)), "row 0 has NaN"),
     ],

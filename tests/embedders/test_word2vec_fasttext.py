@@ -169,8 +169,9 @@ def test_files_of_older_fasttext_versions(name: str, words: int, tmp_path: Path)
     words_alone = [place for place, word in enumerate(theirs.index_to_key) if word != "</s>"]
     ours = encoder.vocabulary.vectors
     np.testing.assert_allclose(ours[words_alone], theirs.vectors[words_alone], atol=1e-6)
-    end = theirs.key_to_index["</s>"]
-    np.testing.assert_array_equal(ours[end], theirs.vectors_vocab[end])
+    if "</s>" in theirs.key_to_index:
+        end = theirs.key_to_index["</s>"]
+        np.testing.assert_array_equal(ours[end], theirs.vectors_vocab[end])
     unseen = ["unheardof", "Kätzchens", "zz"]
     prepared = [encoder.prepare(key(word), COMPOSE) for word in unseen]
     rows = encoder.encode(prepared, COMPOSE).rows
