@@ -127,6 +127,11 @@ def _detail(status: status_pb2.Status, kind: type[M]) -> M | None:
 
 def _with_cure(code: StatusCode, message: str, target: str, timeout_s: float) -> str:
     match code:
+        case StatusCode.UNAVAILABLE if "before receiving SETTINGS" in message:
+            return (
+                f"{target} is taken but nobody answers there yet: a server that starts loads its "
+                f"models first, so try again in some seconds ({message})"
+            )
         case StatusCode.UNAVAILABLE:
             return (
                 f"cannot reach {target} ({message}): is the server running? Start one with "

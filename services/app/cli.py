@@ -1,6 +1,7 @@
 """`latentspace serve`; it joins the command line by entry point."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 from services.app.ending import fail
 from services.app.settings import DEFAULT_LISTEN, Settings, SettingsError, load_settings
 from services.runtime.process import settle
+
+logger = logging.getLogger(__name__)
 
 
 def serve(
@@ -35,17 +38,32 @@ def run(settings: Settings, demo: bool) -> None:
     """Serves until asked to stop; what prevents it is said in one line."""
     settle(settings.cores)
     # Imported here: settings are checked, and threads settled, before the heavy packages are read.
+    from services.app.logs import logging_to
+
+    with logging_to(settings.log):
+        code, reason = serve_to_the_end(settings, demo)
+        if reason and settings.log.format == "json":
+            logger.error("ended", extra={"error": reason})
+    if reason and settings.log.format == "text":
+        fail(reason, code)
+    if code:
+        raise SystemExit(code)
+
+
+def serve_to_the_end(settings: Settings, demo: bool) -> tuple[int, str]:
+    """The exit code, and what prevented serving."""
     from embedders.errors import EmbedderError
     from index.errors import VectorIndexError
     from services.app.demo import greet
     from services.app.life import serve as serve_until_stopped
-    from services.app.logs import configure_logs
-    from services.rpc.server import ListenError
+    from services.rpc.listening import ListenError
 
-    configure_logs(settings.log)
+    # first answers are for people; where the log is JSON there is nothing but the log
+    greeting = greet if demo and settings.log.format == "text" else None
     try:
-        asyncio.run(serve_until_stopped(settings, greet if demo else None))
+        asyncio.run(serve_until_stopped(settings, greeting))
     except SettingsError as error:
-        fail(str(error), code=2)
+        return 2, str(error)
     except (EmbedderError, VectorIndexError, ListenError, OSError) as error:
-        fail(str(error))
+        return 1, str(error)
+    return 0, ""

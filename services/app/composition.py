@@ -54,6 +54,7 @@ class Application:
         await self.watcher.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)
+        await self.rpc.stop(0.0)
         await self.models.close()
         await self.collections.embedder.close()
         await asyncio.to_thread(self.operations.close)

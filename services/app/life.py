@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from services.app.composition import Application, compose
-from services.app.metrics import MetricsServer, start_metrics
+from services.app.metrics import MetricsServer
 from services.app.settings import Settings
+from services.rpc.listening import is_loopback
 from services.runtime.models import Model
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ Greeting = Callable[[str], Awaitable[None]]
 async def serve(settings: Settings, greet: Greeting | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then lets running calls end.
 
+    Both ports are taken before models load; callers who connect meanwhile wait.
+
     Args:
         greet: called with the address when the service answers.
 
@@ -34,12 +37,15 @@ async def serve(settings: Settings, greet: Greeting | None = None) -> None:
     started = time.perf_counter()
     stop = stop_event()
     application = compose(settings)
+    metrics: MetricsServer | None = None
     try:
+        port = application.rpc.bind()
+        metrics = bind_metrics(application)
+        warn_of_strangers(settings)
         await until(stop, load_models(application))
         if stop.is_set():
             return
-        port = await application.rpc.start()
-        metrics = open_metrics(application)
+        await answer(application, metrics)
         address = f"{settings.listen.rpartition(':')[0]}:{port}"
         logger.info(
             "serving",
@@ -56,12 +62,42 @@ async def serve(settings: Settings, greet: Greeting | None = None) -> None:
         await application.watcher.close()
         application.operations.end_jobs()
         await application.rpc.stop(settings.drain_s)
-        if metrics is not None:
-            await asyncio.to_thread(metrics.close)
     finally:
         with ended_by_force(max(settings.drain_s, MIN_CLOSE_S)):
+            if metrics is not None:
+                await asyncio.to_thread(metrics.close)
             await application.close()
     logger.info("stopped")
+
+
+async def answer(application: Application, metrics: MetricsServer | None) -> None:
+    """Opens both ports."""
+    await application.rpc.start()
+    if metrics is not None:
+        metrics.start()
+        logger.info("metrics", extra={"address": metrics.address})
+
+
+def bind_metrics(application: Application) -> MetricsServer | None:
+    """The metrics endpoint, where one is configured; it does not answer yet.
+
+    Raises:
+        ListenError
+    """
+    listen = application.settings.metrics_listen
+    return MetricsServer(listen, application) if listen else None
+
+
+def warn_of_strangers(settings: Settings) -> None:
+    """Tells where others than this machine can reach a port."""
+    addresses = {"listen": settings.listen, "metrics_listen": settings.metrics_listen}
+    for setting, address in addresses.items():
+        if address and not is_loopback(address):
+            logger.warning(
+                "listening beyond this machine, without encryption or authentication: put both"
+                " in front, or listen on 127.0.0.1",
+                extra={"setting": setting, "address": address},
+            )
 
 
 @contextmanager
@@ -85,22 +121,8 @@ def ended_by_force(seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
-def open_metrics(application: Application) -> MetricsServer | None:
-    """The metrics endpoint, where one is configured.
-
-    Raises:
-        OSError: its address cannot be opened.
-    """
-    if not (listen := application.settings.metrics_listen):
-        return None
-    metrics = start_metrics(listen, application)
-    address = f"http://{listen.rpartition(':')[0]}:{metrics.port}/metrics"
-    logger.info("metrics", extra={"address": address})
-    return metrics
-
-
 async def load_models(application: Application) -> None:
-    """Loads the models that are wanted before the port opens, and asks every canary once."""
+    """Loads the models to preload, and asks every canary once."""
     await application.collections.embedder.start()
     for model in application.models.all():
         if model.config.preload:

@@ -1,15 +1,17 @@
 """Prometheus metrics over HTTP: what the service is like, and has done, at each scrape."""
 
+import socket
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from wsgiref.simple_server import WSGIServer
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
     PlatformCollector,
     ProcessCollector,
-    start_http_server,
+    make_wsgi_app,
 )
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -19,27 +21,67 @@ from services.app.cache_metrics import cache_metrics
 from services.app.composition import Application
 from services.app.families import counter, gauge, histogram
 from services.app.queue_metrics import queue_metrics
+from services.rpc.listening import host_and_port, listen_error
 from services.rpc.observing import CallStats
 from services.runtime.collections import NamedCollection
 from services.runtime.lag import LoopLag
 from services.runtime.models import ModelRegistry, ModelState
 
+CURE = "stop what listens there, or set another metrics_listen (LATENTSPACE_METRICS_LISTEN)"
 
-@dataclass(frozen=True, slots=True)
+
+class HttpServer(ThreadingMixIn, WSGIServer):
+    """A thread a scrape; one that hangs does not keep the process."""
+
+    daemon_threads = True
+
+
+class HttpServer6(HttpServer):
+    """The same on an IPv6 address."""
+
+    address_family = socket.AF_INET6
+
+
+class SilentHandler(WSGIRequestHandler):
+    """Logs no scrapes."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
 class MetricsServer:
-    """A running endpoint."""
+    """/metrics on HOST:PORT: the port is taken at once, scrapes wait for `start`.
 
-    server: WSGIServer
+    Raises:
+        ListenError
+    """
 
-    @property
-    def port(self) -> int:
-        """Its port."""
-        return self.server.server_port
+    def __init__(self, listen: str, application: Application) -> None:
+        host, port = host_and_port(listen)
+        registry = CollectorRegistry()
+        registry.register(ServiceCollector(application))
+        for of_process in (ProcessCollector, PlatformCollector, GCCollector):
+            of_process(registry=registry)
+        kind = HttpServer6 if ":" in host else HttpServer
+        try:
+            self._server = make_server(host, port, make_wsgi_app(registry), kind, SilentHandler)
+        except OSError as error:
+            raise listen_error(listen, "metrics_listen", error, CURE) from error
+        self._thread: threading.Thread | None = None
+        self.address = f"http://{listen.rpartition(':')[0]}:{self._server.server_port}/metrics"
+
+    def start(self) -> None:
+        """Answers, in a thread of its own."""
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="metrics", daemon=True
+        )
+        self._thread.start()
 
     def close(self) -> None:
         """Closes the port."""
-        self.server.shutdown()
-        self.server.server_close()
+        if self._thread is not None:
+            self._server.shutdown()
+        self._server.server_close()
 
 
 class ServiceCollector(Collector):
@@ -114,18 +156,3 @@ def collection_metrics(found: list[NamedCollection]) -> Iterator[Metric]:
             count = sum(segment.state is state for segment in info.segments)
             segments.add([info.name, state], count)
     yield from (points.metric, degraded.metric, disk.metric, memory.metric, segments.metric)
-
-
-def start_metrics(listen: str, application: Application) -> MetricsServer:
-    """Serves /metrics on HOST:PORT, in a thread of its own.
-
-    Raises:
-        OSError: the address cannot be opened.
-    """
-    host, _, port = listen.rpartition(":")
-    registry = CollectorRegistry()
-    registry.register(ServiceCollector(application))
-    for of_process in (ProcessCollector, PlatformCollector, GCCollector):
-        of_process(registry=registry)
-    server, _ = start_http_server(int(port), host, registry)
-    return MetricsServer(server)

@@ -24,6 +24,7 @@ from services.rpc.embedding import EmbeddingServicer
 from services.rpc.evaluation import EvaluationServicer
 from services.rpc.health import Health
 from services.rpc.imports import Imports
+from services.rpc.listening import ListenError, check_free
 from services.rpc.observing import CallTracer, Observer
 from services.rpc.operation import OperationServicer
 from services.rpc.search import SearchServicer
@@ -37,10 +38,6 @@ from services.runtime.snapshots import Snapshots
 from services.runtime.training import Training
 
 MIB = 1024 * 1024
-
-
-class ListenError(Exception):
-    """The address cannot be opened; says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +87,25 @@ class RpcServer:
                 [*names, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server
             )
 
-    async def start(self) -> int:
-        """Opens the port and returns its number.
+    def bind(self) -> int:
+        """Takes the port and returns its number; callers may connect, and wait for `start`.
 
         Raises:
             ListenError
         """
         listen = self._options.listen
+        cure = "stop what listens there, or choose another address with --listen HOST:PORT"
+        check_free(listen, "listen", cure)
         try:
             port = self._server.add_insecure_port(listen)
         except RuntimeError as error:
-            raise ListenError(
-                f"cannot listen on {listen}: is another server there?"
-                " Stop it, or choose another address with --listen HOST:PORT"
-            ) from error
-        await self._server.start()
+            raise ListenError(f"cannot listen on {listen} (setting listen): {cure}") from error
         self._imports.address = f"{listen.rpartition(':')[0]}:{port}"
         return port
+
+    async def start(self) -> None:
+        """Answers the calls that wait at the port, and all that come."""
+        await self._server.start()
 
     async def stop(self, grace_s: float) -> None:
         """Takes no new calls, and lets running ones end within the grace."""

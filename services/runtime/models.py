@@ -227,6 +227,9 @@ class ModelRegistry:
         except EmbedderError as error:
             model.state, model.reason = ModelState.FAILED, str(error)
             raise
+        except asyncio.CancelledError:
+            model.state, model.reason = ModelState.FAILED, "loading was given up"
+            raise
         except BaseException:  # whatever it was, the model does not stay LOADING
             model.state, model.reason = ModelState.FAILED, "loading failed; see the server's log"
             logger.exception("model not loaded", extra={"model": config.id})
