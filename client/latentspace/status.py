@@ -125,6 +125,27 @@ def _detail(status: status_pb2.Status, kind: type[M]) -> M | None:
     return None
 
 
+# What gRPC says where a connection cannot be made, and what to do about it.
+_CURES: Mapping[str, str] = {
+    "WRONG_VERSION_NUMBER": "the server speaks plain text: leave out credentials=",
+    "CERTIFICATE_VERIFY_FAILED": (
+        "the server's certificate is of an authority unknown here: pass its root_certificates to "
+        "grpc.ssl_channel_credentials()"
+    ),
+    "Failed parsing HTTP/2": "what answers there is not a gRPC server: name its gRPC port",
+    "errors resolving": "the name of the host is unknown: check its spelling",
+    "Socket closed": (
+        "something answers there and hangs up: a server with TLS needs credentials=, and any other "
+        "port than that of gRPC is a wrong one"
+    ),
+}
+_START_ONE = "is the server running? Start one with `latentspace serve`, or name another address"
+
+
+def _way_to_reach(message: str) -> str:
+    return next((cure for sign, cure in _CURES.items() if sign in message), _START_ONE)
+
+
 def _with_cure(code: StatusCode, message: str, target: str, timeout_s: float) -> str:
     match code:
         case StatusCode.UNAVAILABLE if "before receiving SETTINGS" in message:
@@ -133,10 +154,7 @@ def _with_cure(code: StatusCode, message: str, target: str, timeout_s: float) ->
                 f"models first, so try again in some seconds ({message})"
             )
         case StatusCode.UNAVAILABLE:
-            return (
-                f"cannot reach {target} ({message}): is the server running? Start one with "
-                "`latentspace serve`, or name another address"
-            )
+            return f"cannot reach {target} ({message}): {_way_to_reach(message)}"
         case StatusCode.DEADLINE_EXCEEDED:
             return (
                 f"no answer from {target} within {timeout_s:g} s: pass a longer timeout_s, "

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from latentspace import Client, FailedPreconditionError, InvalidArgumentError
 from latentspace.cli.app import app
 from latentspace.indexing.engines import ClusterOptions, EngineError, find_engine
-from latentspace.indexing.export import export_collection, open_export
+from latentspace.indexing.export import open_export
 from latentspace.indexing.job import run_job
 from latentspace.indexing.options import JobOptions, Progress, SourceError, TooManyErrorsError
 from latentspace.indexing.records import BadRecord, Source
@@ -177,7 +177,7 @@ def test_vectors_and_exports(client: Client, tmp_path: Path) -> None:
     client.create_collection("few", model="toy")
     run_job(client, source, JobOptions("few"))
     for out in ("few", "few.parquet"):
-        export_collection(client, "few", tmp_path / out)
+        client.export("few", tmp_path / out)
         export = open_export(tmp_path / out)
         assert export is not None
         name = f"back-{out.replace('.', '-')}"

@@ -19,7 +19,6 @@ from latentspace import (
     PermissionDeniedError,
 )
 from latentspace.cli.app import app
-from latentspace.indexing.export import export_collection
 from latentspace.indexing.job import run_job
 from latentspace.indexing.options import JobOptions
 from latentspace.indexing.sources.choosing import open_source
@@ -135,7 +134,7 @@ def test_an_export_comes_back_as_it_was(world: World, name: str) -> None:
     for out in ("exported", "exported.parquet"):
         if out.endswith("parquet"):
             pytest.importorskip("pyarrow", reason="pyarrow is not installed")
-        export_collection(client, name, folder / "shared" / out)
+        client.export(name, folder / "shared" / out)
         back = f"{name}-{out.partition('.')[2] or 'folder'}"
         client.create_collection(back, model="toy")
         ended = client.import_source(back, out, wait=True)

@@ -10,6 +10,7 @@ import grpc
 from latentspace.addresses import server_address
 from latentspace.aio.base import AsyncCalls
 from latentspace.aio.classification import AsyncClassificationCalls
+from latentspace.aio.exporting import AsyncExportCalls
 from latentspace.aio.identification import AsyncIdentificationCalls
 from latentspace.aio.importing import AsyncImportCalls
 from latentspace.aio.maintenance import AsyncMaintenanceCalls
@@ -26,6 +27,7 @@ from latentspace.calls import (
 
 
 class AsyncClient(
+    AsyncExportCalls,
     AsyncIdentificationCalls,
     AsyncImportCalls,
     AsyncMaintenanceCalls,

@@ -193,10 +193,10 @@ class AsyncPointCalls(AsyncCalls):
     async def update_payload(
         self,
         collection: str,
-        *,
         ids: str | Sequence[str] | None = None,
-        filter: FilterLike | None = None,
         payload: Payload | None = None,
+        *,
+        filter: FilterLike | None = None,
         replace: bool = False,
         remove_keys: str | Sequence[str] = (),
         timeout_s: float | None = None,

@@ -27,6 +27,7 @@ from latentspace.status import error_from_rpc
 WRITE_FAILED = "Internal error from Core"
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
@@ -74,6 +75,10 @@ class AsyncTransport:
             await channel.close()
         elif loop.is_running():
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(channel.close(), loop))
+
+    async def in_thread(self, work: Callable[[Item], None], item: Item) -> None:
+        """Runs blocking work, such as writing a file, beside the event loop."""
+        await asyncio.to_thread(work, item)
 
     async def unary(
         self,

@@ -11,7 +11,6 @@ from latentspace.cli.exits import UsageError
 from latentspace.cli.options import FilterOption, filter_of
 from latentspace.cli.output import Output
 from latentspace.cli.progress import Reporter, event
-from latentspace.indexing.export import export_collection
 from latentspace.indexing.export_format import ExportError
 from latentspace.sync.client import Client
 
@@ -36,8 +35,7 @@ def export(
     total = client.count(name, filter=tree)
     try:
         with Reporter(out, f"export {name}") as reporter:
-            done = export_collection(
-                client,
+            done = client.export(
                 name,
                 path,
                 filter=tree,

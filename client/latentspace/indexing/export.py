@@ -2,18 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from latentspace.filters import FilterLike
 from latentspace.indexing.export_folder import META, FolderExport, FolderWriter, is_folder_export
 from latentspace.indexing.export_format import About, ExportError, ExportSource, Writer
 from latentspace.indexing.export_parquet import ParquetExport, ParquetWriter, is_parquet_export
 from latentspace.indexing.options import DIGEST_FIELD
 from latentspace.results.point import Point
-from latentspace.sync.client import Client
 
 PARQUET = (".parquet", ".pq")
 OTHER_FILES = (".npy", ".npz", ".csv", ".json", ".jsonl", ".txt")
@@ -34,40 +32,32 @@ class Exported:
     about: About
 
 
-def export_collection(
-    client: Client,
-    collection: str,
-    out: Path,
-    *,
-    filter: FilterLike | None = None,
-    columns: bool = False,
-    on_points: OnPoints | None = None,
-) -> Exported:
-    """Writes all points, page by page in the order of their writing; memory stays flat.
+@contextmanager
+def export_file(out: Path, about: About, columns: bool) -> Iterator[Writer]:
+    """A writer of points; the file or folder appears when it is whole.
 
-    The file or folder appears when it is whole; until then, and after a failure, what was there
-    before stays. Digests of indexing jobs are left out: they speak of the source that was indexed.
+    Until then, and after a failure, what was there before stays.
 
     Args:
-        collection: name or alias.
         out: a name that ends in .parquet, else a folder for vectors.npy, ids.txt, payloads.jsonl
             and meta.json.
         columns: declared fields as columns of their own (Parquet only).
-        on_points: called after each page with the number of points so far.
 
     Raises:
         ExportError: `out` is in the way, or cannot hold the points.
-        LatentspaceError: the server refuses, or cannot be reached.
     """
-    about = About.of(client.collection(collection))
-    points = 0
     with _whole(out) as partial, _writer(partial, out, about, columns) as writer:
-        for page in _pages(client, collection, filter, about.dim):
-            writer.write(page)
-            points += len(page)
-            if on_points is not None:
-                on_points(points)
-    return Exported(out, points, about)
+        yield writer
+
+
+def points_of_page(dim: int) -> int:
+    """Points to ask for at once, so that a page fits a message whatever its payloads are."""
+    return max(1, min(PAGE_POINTS, PAGE_BYTES // (PAYLOAD_BYTES + 4 * dim)))
+
+
+def without_digests(points: Iterable[Point]) -> list[Point]:
+    """Points without the digests of indexing jobs, which speak of the source that was indexed."""
+    return [_without_digest(point) for point in points]
 
 
 def open_export(path: Path) -> ExportSource | None:
@@ -91,22 +81,6 @@ def _writer(partial: Path, out: Path, about: About, columns: bool) -> Writer:
         raise ExportError("columns are of Parquet files: name one that ends in .parquet")
     partial.mkdir()
     return FolderWriter(partial, about)
-
-
-def _pages(
-    client: Client, collection: str, filter: FilterLike | None, dim: int
-) -> Iterator[list[Point]]:
-    size = max(1, min(PAGE_POINTS, PAGE_BYTES // (PAYLOAD_BYTES + 4 * dim)))
-    token = ""
-    while True:
-        page = client.list_points(
-            collection, filter=filter, page_size=size, page_token=token, with_vectors=True
-        )
-        if page.points:
-            yield [_without_digest(point) for point in page]
-        token = page.next_page_token
-        if not token:
-            return
 
 
 def _without_digest(point: Point) -> Point:

@@ -23,6 +23,7 @@ from latentspace.sync.stubs import Stubs
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
@@ -83,6 +84,10 @@ class Transport:
             with self._lock:
                 if self._channel is not None:
                     self._channel.close()
+
+    def in_thread(self, work: Callable[[Item], None], item: Item) -> None:
+        """Runs blocking work; the asyncio client has a thread for it."""
+        work(item)
 
     def unary(
         self,

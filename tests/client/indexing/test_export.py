@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from latentspace import Client
+from latentspace import AsyncClient, Client
 from latentspace.cli.app import app
 from latentspace.indexing import export as exporting
-from latentspace.indexing.export import export_collection, open_export
+from latentspace.indexing.export import open_export
 from latentspace.indexing.export_format import ExportError
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record
@@ -103,7 +103,7 @@ def records(path: Path) -> list[Record]:
 @pytest.mark.parametrize("columns", [False, True])
 def test_parquet_as_others_read_it(client: Client, tmp_path: Path, columns: bool) -> None:
     out = tmp_path / "texts.parquet"
-    export_collection(client, "texts", out, columns=columns)
+    client.export("texts", out, columns=columns)
     table = parquet.read_table(out)
     own = list(client.collection("texts").fields) if columns else []
     assert table.column_names == ["id", "vector", "modality", *own, "payload"]
@@ -135,7 +135,7 @@ def test_folder_as_others_read_it(client: Client, tmp_path: Path) -> None:
     client.upsert("texts", ids()[:1], texts=["text 0"], payloads=payloads()[:1])  # goes last
     order = [*ids()[1:], ids()[0]]
     folder = tmp_path / "texts"
-    done = export_collection(client, "texts", folder)
+    done = client.export("texts", folder)
     assert (done.path, done.points) == (folder, COUNT)
     rows = np.load(folder / "vectors.npy", allow_pickle=False)
     stored = {point.id: point.vector for point in client.scroll("texts", with_vectors=True)}
@@ -153,10 +153,10 @@ def test_folder_as_others_read_it(client: Client, tmp_path: Path) -> None:
 def test_what_is_read_again(client: Client, tmp_path: Path, name: str, columns: bool) -> None:
     if columns and name == "points":
         with pytest.raises(ExportError, match="parquet"):
-            export_collection(client, "texts", tmp_path / name, columns=columns)
+            client.export("texts", tmp_path / name, columns=columns)
         assert list(tmp_path.iterdir()) == []
         return
-    export_collection(client, "texts", tmp_path / name, columns=columns)
+    client.export("texts", tmp_path / name, columns=columns)
     space = client.collection("texts").space_id
     stored = points(client, "texts")
     found = records(tmp_path / name)
@@ -176,7 +176,7 @@ def test_many_row_groups_and_pages(
     monkeypatch.setattr(exporting, "PAGE_POINTS", 7)
     monkeypatch.setattr("latentspace.indexing.export_parquet.GROUP_ROWS", 100)
     told: list[int] = []
-    export_collection(client, "texts", tmp_path / name, on_points=told.append)
+    client.export("texts", tmp_path / name, on_points=told.append)
     assert told == [*range(7, COUNT, 7), COUNT]
     assert [one.id for one in records(tmp_path / name)] == ids()
     if name.endswith(".parquet"):
@@ -188,7 +188,7 @@ def test_many_row_groups_and_pages(
 def test_nothing_and_little(client: Client, tmp_path: Path, name: str) -> None:
     client.create_collection("empty", dim=3, metric="l2")
     try:
-        assert export_collection(client, "empty", tmp_path / name).points == 0
+        assert client.export("empty", tmp_path / name).points == 0
         assert records(tmp_path / name) == []
         source = open_export(tmp_path / name)
         assert source is not None
@@ -197,7 +197,7 @@ def test_nothing_and_little(client: Client, tmp_path: Path, name: str) -> None:
     finally:
         client.delete_collection("empty")
     few = tmp_path / f"few-{name}"
-    done = export_collection(client, "texts", few, filter={"year": {"lt": 1903}})
+    done = client.export("texts", few, filter={"year": {"lt": 1903}})
     assert done.points == 3
     assert [one.id for one in records(few)] == ids()[:3]
 
@@ -208,7 +208,7 @@ def test_whole_or_not_at_all(
 ) -> None:
     out = tmp_path / name
     small = {"year": {"lt": 1910}}
-    export_collection(client, "texts", out, filter=small)
+    client.export("texts", out, filter=small)
     monkeypatch.setattr(exporting, "PAGE_POINTS", 100)
 
     def stop(points: int) -> None:
@@ -217,10 +217,10 @@ def test_whole_or_not_at_all(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export_collection(client, "texts", out, on_points=stop)
+        client.export("texts", out, on_points=stop)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert [one.id for one in records(out)] == ids()[:10]
-    export_collection(client, "texts", out)
+    client.export("texts", out)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert [one.id for one in records(out)] == ids()
 
@@ -234,14 +234,14 @@ def test_what_is_in_the_way(client: Client, tmp_path: Path) -> None:
         ("no/such.parquet", "not a folder"),
     ):
         with pytest.raises(ExportError, match=problem):
-            export_collection(client, "texts", tmp_path / name)
+            client.export("texts", tmp_path / name)
     assert (tmp_path / "photos" / "a.jpg").read_bytes() == b"a"
     client.create_collection("lines", dim=1)
     try:
         client.upsert("lines", ["a\nb"], vectors=[[1.0]])
         with pytest.raises(ExportError, match="line break"):
-            export_collection(client, "lines", tmp_path / "lines")
-        export_collection(client, "lines", tmp_path / "lines.parquet")
+            client.export("lines", tmp_path / "lines")
+        client.export("lines", tmp_path / "lines.parquet")
         assert records(tmp_path / "lines.parquet")[0].id == "a\nb"
     finally:
         client.delete_collection("lines")
@@ -304,3 +304,13 @@ def test_command(client: Client, address: str, tmp_path: Path) -> None:
     unknown = run(address, "export", "nope", "--out", str(tmp_path / "b"))
     assert unknown.exit_code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["texts.parquet"]
+
+
+async def test_both_clients_write_the_same(client: Client, tmp_path: Path) -> None:
+    pages: list[int] = []
+    async with AsyncClient(client.target) as other:
+        done = await other.export("texts", tmp_path / "a", on_points=pages.append)
+    assert (done.points, pages[-1]) == (COUNT, COUNT)
+    client.export("texts", str(tmp_path / "b"))
+    for name in ("vectors.npy", "ids.txt", "payloads.jsonl", "meta.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
