@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -62,10 +61,9 @@ def lint() -> None:
 
 
 def protoc(*options: str) -> None:
-    """protoc over every file of proto/, with google/rpc beside them."""
-    files = sorted(str(path) for path in PROTO.rglob("*.proto"))
-    site = sysconfig.get_paths()["purelib"]
-    run([sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"-I{site}", *options, *files])
+    """protoc over our files of proto/; google/rpc beside them has its stubs in a package."""
+    files = sorted(str(path) for path in (PROTO / "latentspace").rglob("*.proto"))
+    run([sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", *options, *files])
 
 
 def tool(name: str) -> str:

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from latentspace.v1 import operation_service_pb2 as latentspace_dot_v1_dot_operation__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%latentspace/v1/training_service.proto\x12\x0elatentspace.v1\x1a&latentspace/v1/operation_service.proto\"`\n\x11TrainModelRequest\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0e\n\x06params\x18\x04 \x01(\x0c\x12\x0c\n\x04load\x18\x05 \x01(\x08\"B\n\x12TrainModelResponse\x12,\n\toperation\x18\x01 \x01(\x0b\x32\x19.latentspace.v1.Operation2f\n\x0fTrainingService\x12S\n\nTrainModel\x12!.latentspace.v1.TrainModelRequest\x1a\".latentspace.v1.TrainModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%latentspace/v1/training_service.proto\x12\x0elatentspace.v1\x1a&latentspace/v1/operation_service.proto\"`\n\x11TrainModelRequest\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0e\n\x06params\x18\x04 \x01(\x0c\x12\x0c\n\x04load\x18\x05 \x01(\x08\"B\n\x12TrainModelResponse\x12,\n\toperation\x18\x01 \x01(\x0b\x32\x19.latentspace.v1.Operation2f\n\x0fTrainingService\x12S\n\nTrainModel\x12!.latentspace.v1.TrainModelRequest\x1a\".latentspace.v1.TrainModelResponseBA\n\x0elatentspace.v1P\x01Z\x1clatentspace/v1;latentspacev1\xaa\x02\x0eLatentspace.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'latentspace.v1.training_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016latentspace.v1P\001Z\034latentspace/v1;latentspacev1\252\002\016Latentspace.V1'
   _globals['_TRAINMODELREQUEST']._serialized_start=97
   _globals['_TRAINMODELREQUEST']._serialized_end=193
   _globals['_TRAINMODELRESPONSE']._serialized_start=195
