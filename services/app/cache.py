@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latentspace.cli.exits import EPILOG, ExitCode
+from latentspace.cli.exits import EPILOG, ExitCode, new_app
 from latentspace.cli.output import Output
 from services.app.ending import fail
 from services.app.settings import SettingsError, load_settings
@@ -19,19 +19,17 @@ if TYPE_CHECKING:
 TIMEOUT_S = 10.0
 SPACE = re.compile(r"[0-9a-f]{1,64}")
 
-app = typer.Typer(
+app = new_app(
     help="What Redis keeps of rows that were made before.",
-    epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,
 )
 
 ConfigOption = Annotated[Path | None, typer.Option(help="YAML file of settings.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def stats(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Counts entries and bytes by space, and shows what Redis says of its hits."""
 
@@ -53,7 +51,7 @@ def stats(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     with_redis(config, show)
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def clear(
     config: ConfigOption = None,
     space: Annotated[str, typer.Option(help="Only rows of this space_id.")] = "",

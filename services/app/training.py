@@ -9,13 +9,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from latentspace.cli.exits import EPILOG, new_app
 from services.app.ending import fail
 from services.runtime.process import available_cores
 
-app = typer.Typer(
-    help="Train models from files, without a server.",
-    no_args_is_help=True,
-    add_completion=False,
+app = new_app(
+    help="Train models from files, without a server.", no_args_is_help=True, add_completion=False
 )
 
 
@@ -24,7 +23,7 @@ def _families() -> None:
     """Train models from files, without a server."""
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def word2vec(
     corpus: Annotated[Path, typer.Argument(help="UTF-8, one sentence a line; also .gz, .xz.")],
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("words.safetensors"),
@@ -74,7 +73,7 @@ def word2vec(
     run("word2vec", corpus, out, params, as_json)
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def node2vec(
     graph: Annotated[
         Path, typer.Argument(help="Edge list (source, target, weight; also .gz), .mat or .pt.")
@@ -112,7 +111,7 @@ def node2vec(
     run("node2vec", graph, out, params, as_json)
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def face(
     source: Annotated[Path, typer.Argument(help="Folder with a folder of photos a person; .tar.")],
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("faces.safetensors"),
@@ -154,7 +153,7 @@ def face(
     run("face", source, out, params, as_json)
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def clip(
     source: Annotated[
         Path, typer.Argument(help="Folder or .tar: KEY.jpg beside KEY.json with captions.")

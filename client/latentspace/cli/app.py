@@ -12,7 +12,7 @@ from latentspace.cli.command import ServerOption, remember_server
 from latentspace.cli.compare import add_compare
 from latentspace.cli.embed import add_embed
 from latentspace.cli.evaluate import add_evaluate
-from latentspace.cli.exits import EPILOG
+from latentspace.cli.exits import new_app
 from latentspace.cli.export import add_export
 from latentspace.cli.identify import add_identify
 from latentspace.cli.index import add_index
@@ -22,12 +22,8 @@ from latentspace.cli.operations import add_operations
 from latentspace.cli.plugins import add_plugins
 from latentspace.cli.search import add_search
 
-app = typer.Typer(
-    help="Embeddings, vector collections and the queries between them.",
-    epilog=EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+app = new_app(
+    help="Embeddings, vector collections and the queries between them.", no_args_is_help=True
 )
 
 

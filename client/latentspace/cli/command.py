@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from latentspace.addresses import DEFAULT_TARGET, SERVER_VARIABLE
-from latentspace.cli.exits import EPILOG, errors_as_exits
+from latentspace.cli.exits import EPILOG, errors_as_exits, new_app
 from latentspace.cli.output import Output
 from latentspace.sync.client import Client
 
@@ -44,7 +44,7 @@ def command(app: typer.Typer, name: str) -> Callable[[F], F]:
 
 def group(app: typer.Typer, name: str, default: Callable[[Client, Output], None]) -> typer.Typer:
     """A group of commands within `app`; without a command, `default` runs."""
-    made = typer.Typer(help=default.__doc__, epilog=EPILOG)
+    made = new_app(help=default.__doc__)
 
     @made.callback(invoke_without_command=True)
     def run(

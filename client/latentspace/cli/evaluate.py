@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from latentspace.cli.command import command
-from latentspace.cli.exits import complain
+from latentspace.cli.exits import UsageError, complain
 from latentspace.cli.operations import ended_operation, operation_record
 from latentspace.cli.options import ParamOption, params_of
 from latentspace.cli.output import Output
@@ -21,7 +21,7 @@ def evaluate(
     client: Client,
     out: Output,
     model: Annotated[str, typer.Argument(help="Id of a model.")],
-    task: Annotated[Task, typer.Argument(help="A published protocol.")],
+    task: Annotated[str, typer.Argument(help=f"A published protocol: {', '.join(Task)}.")],
     source: Annotated[
         str,
         typer.Option(help="File or folder that the server can see; else the built-in set."),
@@ -30,8 +30,10 @@ def evaluate(
     wait: Annotated[bool, typer.Option(help="Wait for the figures.")] = True,
 ) -> None:
     """Measure a model by a published protocol; figures with 95 % intervals."""
+    if task not in set(Task):
+        raise UsageError(f"{task!r} is not a task: one of {', '.join(Task)}")
     params = params_of(param)
-    started = client.start_evaluation(model, task, source=source, params=params)
+    started = client.start_evaluation(model, Task(task), source=source, params=params)
     if not wait:
         out.say(f"{started.id} is {started.state}", operation_record(started))
         return

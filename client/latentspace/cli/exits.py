@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 
 import typer
 
@@ -21,19 +22,36 @@ from latentspace.errors import (
 class ExitCode(IntEnum):
     """What the process ends with."""
 
-    OK = 0
-    REFUSED = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    PARTIAL = 4
-    INTERRUPTED = 130
+    OK = 0, "all went well"
+    REFUSED = 1, "the server refused or failed, or not one item worked"
+    USAGE = 2, "the command line, or a file that it names, is wrong"
+    UNREACHABLE = 3, "the server cannot be reached or does not answer in time"
+    PARTIAL = 4, "some items failed and the rest worked"
+    INTERRUPTED = 130, "interrupted"
+
+    meaning: str
+
+    def __new__(cls, number: int, meaning: str) -> "ExitCode":
+        """A code that knows what it means."""
+        code = int.__new__(cls, number)
+        code._value_ = number
+        code.meaning = meaning
+        return code
 
 
-EPILOG = (
-    "Exit codes: 0 all went well, 1 the server refused or failed, 2 the command line is wrong, "
-    "3 the server cannot be reached or does not answer in time, 4 some items failed and the rest "
-    "worked, 130 interrupted."
-)
+# the mark keeps a help formatter from filling the lines
+EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {code.meaning}" for code in ExitCode)
+
+
+def new_app(**options: Any) -> typer.Typer:
+    """A group of commands; its help is plain text, which names every option whole."""
+    return typer.Typer(
+        epilog=EPILOG,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **options,
+    )
 
 
 class UsageError(Exception):

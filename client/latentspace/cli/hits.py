@@ -36,8 +36,8 @@ def show_plan(out: Output, result: SearchResult) -> None:
     beside.record(times | {"passed the filter": f"{max(shares, default=1.0):.1%}"})
 
 
-def _ms(ns: int) -> str:
-    return f"{ns / 1e6:.3f}"
+def _ms(ns: int) -> float:
+    return round(ns / 1e6, 3)
 
 
 def _records(result: SearchResult, names: Sequence[str]) -> Iterator[dict[str, Any]]:

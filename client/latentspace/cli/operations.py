@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from latentspace.cli.command import command, group
 from latentspace.cli.exits import complain
 from latentspace.cli.output import Output
-from latentspace.cli.progress import duration
+from latentspace.cli.progress import age_text, duration
 from latentspace.enums import OperationState
 from latentspace.results.operation import OperationData
 from latentspace.results.operation import Progress as OperationProgress
@@ -19,6 +20,8 @@ from latentspace.sync.client import Client
 from latentspace.sync.operations import Operation
 
 COLUMNS = ("id", "kind", "target", "state", "done", "total", "unit", "create_time", "error")
+# its id begins with its kind, and `show` has the rest
+SHOWN = ("id", "target", "state", "progress", "age")
 
 Id = Annotated[str, typer.Argument(help="Id of an operation.")]
 Wait = Annotated[bool, typer.Option(help="Wait for the end.")]
@@ -39,7 +42,19 @@ def list_operations(
     """List operations, newest first."""
     found = client.operations(kind=kind, state=state, limit=limit)
     records = (operation_record(one) for one in found)
-    out.records(({**one, **one["progress"]} for one in records), COLUMNS)
+    if out.is_table:
+        out.records(map(_shown, records), SHOWN)
+    else:
+        out.records(({**one, **one["progress"]} for one in records), COLUMNS)
+
+
+def _shown(record: dict[str, Any]) -> dict[str, Any]:
+    """An operation in a table: how far it is as "3/5 epochs", when it was made as "2h"."""
+    progress = record["progress"]
+    of = f"/{progress['total']:,}" if progress["total"] else ""
+    counts = f"{progress['done']:,}{of} {progress['unit']}" if progress["done"] or of else ""
+    age = datetime.now(UTC) - record["create_time"] if record["create_time"] else None
+    return {**record, "progress": counts, "age": age and age_text(age.total_seconds())}
 
 
 def show_operation(client: Client, out: Output, id: Id) -> None:

@@ -1,15 +1,14 @@
 """What commands print: tables on a terminal, tab-separated lines in a pipe, or JSON."""
 
 import json
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, TextIO
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
+
+from latentspace.cli.cells import plain, text_of
+from latentspace.cli.tables import print_block, print_table
 
 Record = Mapping[str, Any]
 
@@ -33,22 +32,25 @@ class Output:
             for record in records:
                 self._json(record)
             return
-        rows = [[_text(record.get(column)) for column in columns] for record in records]
         if self.is_terminal:
-            self._table(columns, rows)
+            print_table(self._console(), columns, list(records))
         else:
-            self._lines(rows)
+            self._lines([text_of(record.get(column)) for column in columns] for record in records)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether people read it."""
+        return self.is_terminal and not self.as_json
 
     def record(self, record: Record) -> None:
         """One thing, a line for each of its keys."""
         if self.as_json:
             self._json(record)
             return
-        rows = [[name, _text(value)] for name, value in record.items()]
         if self.is_terminal:
-            self._table(("", ""), rows)
+            print_block(self._console(), record)
         else:
-            self._lines(rows)
+            self._lines([name, text_of(value)] for name, value in record.items())
 
     def say(self, message: str, record: Record) -> None:
         """What was done: a sentence for people, a record for programs."""
@@ -58,55 +60,13 @@ class Output:
             print(message, file=self._stream)
 
     def _json(self, record: Record) -> None:
-        text = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(plain(record), ensure_ascii=False, allow_nan=False)
         print(text, file=self._stream)
 
-    def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        table = Table(show_header=any(columns), header_style="bold", box=None, pad_edge=False)
-        for column in columns:
-            table.add_column(column.replace("_", " "), overflow="fold")
-        for row in rows:
-            table.add_row(*row)
-        Console(file=self._stream, markup=False, highlight=False, emoji=False).print(table)
+    def _console(self) -> Console:
+        return Console(file=self._stream, markup=False, highlight=False, emoji=False)
 
-    def _lines(self, rows: Sequence[Sequence[str]]) -> None:
+    def _lines(self, rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             cells = (cell.replace("\t", " ").replace("\n", " ") for cell in row)
             print("\t".join(cells), file=self._stream)
-
-
-def _text(value: object) -> str:
-    """A value in a cell."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:.6g}"
-        case datetime():
-            return value.isoformat(timespec="seconds")
-        case Mapping():
-            return json.dumps(_plain(value), ensure_ascii=False) if value else ""
-        case np.ndarray():
-            head = " ".join(f"{number:.4f}" for number in value[:4])
-            return f"{head}{' ...' if len(value) > 4 else ''}"
-        case list() | tuple():
-            return ", ".join(map(_text, value))
-    return str(value)
-
-
-def _plain(value: object) -> Any:
-    """A value as JSON has it; numbers that JSON does not have are null."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case datetime():
-            return value.isoformat()
-        case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
-        case np.ndarray():
-            return value.tolist()
-        case list() | tuple():
-            return [_plain(item) for item in value]
-    return value

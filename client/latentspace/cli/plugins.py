@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
-from latentspace.cli.exits import ExitCode, complain
+from latentspace.cli.exits import EPILOG, ExitCode, complain, new_app
 
 GROUP = "latentspace.cli"
 
@@ -41,8 +41,8 @@ def _runner(entry: EntryPoint) -> Callable[[typer.Context], None]:
         if isinstance(loaded, typer.Typer):
             plugin = loaded
         else:
-            plugin = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            plugin.command(entry.name)(loaded)
+            plugin = new_app(add_completion=False)
+            plugin.command(entry.name, epilog=EPILOG)(loaded)
         plugin(args=ctx.args, prog_name=f"latentspace {entry.name}")
 
     return run

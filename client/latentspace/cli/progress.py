@@ -137,3 +137,13 @@ def duration(seconds: float) -> str:
     return (
         f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
     )
+
+
+def age_text(seconds: float) -> str:
+    """How long ago in the largest unit, as "45s", "12m", "5h", "3d"."""
+    left = max(0, int(seconds))
+    for unit, size in (("s", 60), ("m", 60), ("h", 48)):
+        if left < size:
+            return f"{left}{unit}"
+        left //= 24 if unit == "h" else 60
+    return f"{left}d"
