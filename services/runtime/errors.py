@@ -17,7 +17,7 @@ ServiceError
 ├── OverloadedError          the queue is full; `retry_after_s` is when to try again
 │   └── NoMemoryError        not even this item alone found room
 ├── NotServedError           a part of the contract that this version does not serve yet
-├── DeadlineError            the caller's time ran out before the work began
+├── DeadlineError            the caller's time ran out before the work was done
 └── WorkError                an encoder broke its contract or failed on an item
 """
 
@@ -153,7 +153,7 @@ class NotServedError(ServiceError):
 
 
 class DeadlineError(ServiceError):
-    """The caller's time ran out before the work began."""
+    """The caller's time ran out before the work was done."""
 
 
 class WorkError(ServiceError):

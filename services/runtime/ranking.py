@@ -9,8 +9,9 @@ from index.filter import All, Filter
 from index.scoring import score_matrix
 from index.types import Hits
 from services.runtime.errors import RequestError
+from services.runtime.pools import run_in
 from services.runtime.queries import Sought
-from services.runtime.results import one_query, trim
+from services.runtime.results import one_query, trim, without_vectors
 from services.runtime.searching import SearchLanes
 
 MAX_K = 10_000
@@ -66,17 +67,20 @@ class Ranking:
         while True:
             asked = self._depth(depth)
             hits = await self._search(replace(wanted, with_vectors=True), depth)
-            kept = self._kept(hits)
-            best = sorted(kept, key=kept.__getitem__, reverse=True)[:k]
-            more = hits.scores[np.cumsum(hits.counts)[hits.counts == asked] - 1]
-            known = len(best) == k and (kept[best[-1]] >= more).all()
-            if known or not len(more) or asked == MAX_K:
+            best, complete = await run_in(self.lanes.pools.search, self._union, hits, k, asked)
+            if complete or asked == MAX_K:
                 break
             depth = 2 * depth
-        found = one_query(hits, best)
+        return best if wanted.with_vectors else without_vectors(best)
+
+    def _union(self, hits: Hits, k: int, asked: int) -> tuple[Hits, bool]:
+        """The best k points of several searches `asked` deep, and whether none can be missing."""
+        kept = self._kept(hits)
+        best = sorted(kept, key=kept.__getitem__, reverse=True)[:k]
+        worst = hits.scores[np.cumsum(hits.counts)[hits.counts == asked] - 1]
+        complete = not len(worst) or (len(best) == k and bool((kept[best[-1]] >= worst).all()))
         scores = np.array([kept[place] for place in best], np.float32)
-        points = found.points if wanted.with_vectors else replace(found.points, vectors=None)
-        return replace(found, scores=scores, points=points)
+        return replace(one_query(hits, best), scores=scores), complete
 
     def _kept(self, hits: Hits) -> dict[int, float]:
         """Place of each distinct point that no negative takes away, and its score."""

@@ -35,6 +35,11 @@ def one_query(hits: Hits, places: slice | Sequence[int]) -> Hits:
     return replace(found, counts=np.array([len(found.scores)], np.int64))
 
 
+def without_vectors(hits: Hits) -> Hits:
+    """The same hits, for a caller who did not ask for vectors."""
+    return replace(hits, points=replace(hits.points, vectors=None))
+
+
 def split_hits(hits: Hits, sizes: Sequence[int]) -> list[Hits]:
     """Hits of consecutive groups of queries."""
     ends = np.concatenate([[0], np.cumsum(hits.counts)])

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,7 @@ from services.runtime.choosing.pages import (
     read_token,
     write_token,
 )
-from services.runtime.errors import RequestError
+from services.runtime.errors import DeadlineError, RequestError
 from services.runtime.pools import Pools
 from services.runtime.queries import Sought
 from services.runtime.ranking import Ranking
@@ -202,13 +203,15 @@ def test_best_scores(
     count=st.integers(1, 40),
     relevance=st.floats(0, 1),
     k=st.integers(1, 10),
+    offset=st.sampled_from([0.0, 1e3]),
 )
 def test_marginal_relevance_against_its_definition(
-    metric: Metric, seed: int, count: int, relevance: float, k: int
+    metric: Metric, seed: int, count: int, relevance: float, k: int, offset: float
 ) -> None:
     random = np.random.default_rng(seed)
-    rows = random.standard_normal((count, DIM), dtype=np.float32)
-    query = random.standard_normal(DIM, dtype=np.float32)
+    far = np.float32(offset if metric is Metric.L2 else 0)
+    rows = random.standard_normal((count, DIM), dtype=np.float32) + far
+    query = random.standard_normal(DIM, dtype=np.float32) + far
 
     def like(a: FloatRows, b: FloatRows) -> float:
         if metric is Metric.L2:
@@ -232,6 +235,15 @@ def test_marginal_relevance_against_its_definition(
             if place not in order[:step]
         }
         assert gains[order[step]] == pytest.approx(max(gains.values()), abs=1e-3)
+
+
+def test_a_deadline_ends_the_choice() -> None:
+    rows = np.random.default_rng(0).standard_normal((10_000, 384), dtype=np.float32)
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        marginal_relevance(rows[:, 0], rows, Metric.COSINE, 0.5, 10_000, started + 0.2)
+    # a coarse bound: unbounded, it takes several seconds
+    assert time.monotonic() - started < 2
 
 
 def test_diverse_points_are_of_the_best_candidates() -> None:

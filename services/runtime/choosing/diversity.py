@@ -1,16 +1,18 @@
 """Maximal marginal relevance: near to the query, and unlike what was chosen before."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from embedders.vectors import FloatRows
-from index.scoring import score_matrix
+from embedders.vectors import FloatRows, normalize_rows
 from index.types import CollectionSpec, Hits, Metric
 from services.runtime.choosing.base import Choice
+from services.runtime.deadlines import check_deadline
 from services.runtime.errors import RequestError
+from services.runtime.pools import run_in
 from services.runtime.ranking import MAX_K, Ranking, check_k
-from services.runtime.results import one_query
+from services.runtime.results import one_query, without_vectors
 
 # candidates for each point that is returned, where the caller does not say
 CANDIDATES = 4
@@ -47,36 +49,64 @@ class Diverse(Choice):
         hits = await ranking.first(depth, with_vectors=True)
         assert hits.points.vectors is not None
         metric = ranking.collection.spec.metric
-        order = marginal_relevance(hits.scores, hits.points.vectors, metric, self.relevance, wanted)
+        order = await run_in(
+            ranking.lanes.pools.search,
+            marginal_relevance,
+            *(hits.scores, hits.points.vectors, metric, self.relevance, wanted, ranking.deadline),
+        )
         found = one_query(hits, order[self.offset :])
-        if ranking.wanted.with_vectors:
-            return found
-        return replace(found, points=replace(found.points, vectors=None))
+        return found if ranking.wanted.with_vectors else without_vectors(found)
 
 
 def marginal_relevance(
-    scores: FloatRows, rows: FloatRows, metric: Metric, relevance: float, k: int
+    scores: FloatRows,
+    rows: FloatRows,
+    metric: Metric,
+    relevance: float,
+    k: int,
+    deadline: float | None = None,
 ) -> list[int]:
     """Places of up to k rows in the order chosen (Carbonell and Goldstein, 1998, equation 2).
 
     Each step takes the row of the greatest relevance * score - (1 - relevance) * (its best score
-    with a row chosen before), the earlier of equal ones.
+    with a row chosen before), the earlier of equal ones. It costs k * n * dim multiplications.
 
     Args:
         scores: float32 (n,), of the rows for the query.
         rows: float32 (n, dim).
+        deadline: `time.monotonic()` value after which nobody wants the result.
+
+    Raises:
+        DeadlineError: it has passed.
     """
+    likeness = Likeness(rows, metric)
     chosen: list[int] = []
-    nearest = np.full(len(rows), -np.inf, np.float32)
-    left = np.ones(len(rows), np.bool_)
-    for _ in range(min(k, len(rows))):
-        gain = relevance * scores
-        if chosen:
-            nearest = np.maximum(nearest, score_matrix(rows[chosen[-1:]], rows, metric)[0])
-            gain = gain - (1 - relevance) * nearest
-        else:
-            gain = scores
-        place = int(np.argmax(np.where(left, gain, -np.inf)))
+    nearest = np.full(len(rows), -np.inf)
+    gain = scores.astype(np.float64)
+    while len(chosen) < min(k, len(rows)):
+        check_deadline(deadline)
+        place = int(np.argmax(gain))
         chosen.append(place)
-        left[place] = False
+        np.maximum(nearest, likeness.with_row(place), out=nearest)
+        gain = relevance * scores - (1 - relevance) * nearest
+        gain[chosen] = -np.inf
     return chosen
+
+
+class Likeness:
+    """Scores of rows with one of themselves; what can be computed once is."""
+
+    def __init__(self, rows: FloatRows, metric: Metric) -> None:
+        self._squares: NDArray[np.float64] | None = None
+        self._rows: NDArray[np.floating] = normalize_rows(rows) if metric.normalizes else rows
+        if metric is Metric.L2:
+            # about their mean, and in float64, so that a common offset costs no digits
+            self._rows = rows - rows.mean(axis=0, dtype=np.float64)
+            self._squares = np.einsum("ij,ij->i", self._rows, self._rows)
+
+    def with_row(self, place: int) -> NDArray[np.floating]:
+        """The score of each row with the one at `place`, (n,)."""
+        products: NDArray[np.floating] = self._rows @ self._rows[place]
+        if self._squares is not None:
+            products = 2 * products - self._squares - self._squares[place]
+        return products
