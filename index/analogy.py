@@ -15,7 +15,7 @@ from embedders.vectors import FloatRows, IndexArray, normalize_rows
 from index.analogy_methods import METHODS, AnalogyMethod, Scorer, Terms
 from index.base import Collection
 from index.errors import QueryError
-from index.search.exact import TopK, top
+from index.search.top import TopK, top
 from index.types import Hits, Points
 
 __all__ = ["AnalogyMethod", "Terms", "analogies"]

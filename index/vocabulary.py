@@ -13,8 +13,10 @@ from index.base import Collection, ProgressCallback, SearchRequest
 from index.columns.table import Columns, Selection
 from index.errors import QueryError, ReadOnlyError
 from index.filter import Filter
+from index.scoring import reported
 from index.search.exact import search_exact
 from index.search.queries import ready_queries
+from index.search.top import Positions, Scores
 from index.types import (
     CollectionInfo,
     CollectionSpec,
@@ -135,8 +137,8 @@ class VocabularyCollection(Collection):
         """See `Collection`; always exact."""
         queries = ready_queries(request, self._spec)
         chosen = None if request.filter is None else self._columns.select(request.filter)
-        scores, slots = self._nearest(queries, request.k, chosen)
-        kept = slots >= 0
+        precise, slots = self._nearest(queries, request.k, chosen)
+        kept, scores = slots >= 0, reported(precise)
         if request.score_threshold is not None:
             kept &= scores >= request.score_threshold
         candidates = len(self._keys) if chosen is None else chosen.count
@@ -213,7 +215,7 @@ class VocabularyCollection(Collection):
 
     def _nearest(
         self, queries: FloatRows, k: int, chosen: Selection | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    ) -> tuple[Scores, Positions]:
         metric = self._spec.metric
         if chosen is None:
             return search_exact(self._rows, queries, k, metric)

@@ -78,7 +78,7 @@ def residual_codes(source: Source) -> Any:
     index.pq.cp.niter = _ROUNDS
     # the GPU makes no use of this table
     index.use_precomputed_table = -1
-    index.train(sample(source.rows, _TRAIN_ROWS))
+    index.train(sample(source.rows, _TRAIN_ROWS, host.centre))
     return index
 
 

@@ -13,10 +13,14 @@ from index.gpu.device import BeyondDeviceError, Device, DeviceError, Held
 from index.recipes.base import RowMask, SegmentIndex
 from index.recipes.exact import ExactIndex
 from index.recipes.faiss_index import FaissIndex
-from index.search.exact import rescore
+from index.search.bounds import gamma, longest_row
+from index.search.candidates import rescore, true_scores
+from index.search.exact import search_exact
+from index.search.frame import Frame, centre_of, measured, within_float32
+from index.search.top import Positions, Scores, best_of
 from index.types import Metric, SearchParameters
 
-Found = tuple[NDArray[np.float32], NDArray[np.int64]]
+Found = tuple[Scores, Positions]
 Search = Callable[[FloatRows, int, SearchParameters], Found]
 
 _CHUNK_ROWS = 65_536
@@ -86,33 +90,62 @@ def to_device(
     able = CAPABILITIES.get(recipe)
     if device is None or able is None or metric not in able.metrics or not len(rows):
         return index
+    if not within_float32(rows, metric):
+        return index
     source = Source(index, rows, metric)
     seed = able.seed(source)
     if seed is None:
         return index
+    centre = index.centre if isinstance(index, FaissIndex) else None
+    if index is None and metric is Metric.L2:
+        centre = centre_of(rows)
     try:
         held = device.hold(seed, able.small_tables)
         for start in range(0, len(rows) if able.adds_rows else 0, _CHUNK_ROWS):
             # searches of other segments get their turn in between
-            held.add(rows[start : start + _CHUNK_ROWS])
+            held.add(measured(rows[start : start + _CHUNK_ROWS], centre))
     except DeviceError as error:
         device.warn(error)
         return index
     host = index or ExactIndex(rows, metric)
-    return GpuIndex(host, _search_of(host, held, source), device)
-
-
-def _search_of(host: SegmentIndex, held: Held, source: Source) -> Search:
     if isinstance(host, FaissIndex):
         there = copy.copy(host)
         there.index = held
-        return there.search
+        return GpuIndex(host, there.search, device)
+    return GpuIndex(host, _ExactThere(held, source, centre).search, device)
 
-    def exact(queries: FloatRows, k: int, params: SearchParameters) -> Found:
-        # the GPU's sums round in another order: more are found, and scored as the CPU does
-        wanted = min(2 * k, len(source.rows))
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
-        positions = held.search(queries, wanted)[1]
-        return rescore(source.rows, queries, positions, k, source.metric)
 
-    return exact
+class _ExactThere:
+    """Exact search by products on the device: more are found than wanted, and scored as the CPU
+    scores them. Queries where others could be better still are the CPU's.
+
+    Args:
+        centre: what the rows were measured from there.
+    """
+
+    def __init__(self, held: Held, source: Source, centre: FloatRows | None) -> None:
+        self._held, self._source, self._centre = held, source, centre
+        metric, rows = source.metric, source.rows
+        self._longest = 1.0 if metric.normalizes else longest_row(rows)
+        if centre is not None:
+            # no row is farther from the centre than both are from the origin together
+            self._longest += float(np.linalg.norm(centre.astype(np.float64)))
+
+    def search(self, queries: FloatRows, k: int, params: SearchParameters) -> Found:
+        """See `SegmentIndex.search`."""
+        rows, metric = self._source.rows, self._source.metric
+        wanted = min(2 * k, len(rows))
+        frame = Frame.of(queries, metric, self._centre)
+        found, positions = self._held.search(frame.queries, wanted)
+        if metric.normalizes:
+            return rescore(rows, queries, positions, k, metric)
+        exact = true_scores(rows, queries, positions, metric)
+        scores, best = best_of(exact, positions, k)
+        # FAISS adds the squares of the queries' lengths in float32 too
+        errors = frame.errors(self._longest)
+        if frame.squares:
+            found, errors = -found, errors + gamma(rows.shape[1] + 8) * frame.lengths**2
+        again = np.flatnonzero(~(found[:, -1] + errors < scores[:, -1]))
+        if len(again) and wanted < len(rows):
+            scores[again], best[again] = search_exact(rows, queries[again], k, metric)
+        return scores, best

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from embedders.vectors import FloatRows
 from index.errors import RecipeError
 from index.search.lists import CoarseLists
+from index.search.top import Positions, Scores
 from index.search.walk import Links
 from index.types import IndexParameters, Metric, SearchParameters
 
@@ -53,8 +54,8 @@ class SegmentIndex(ABC):
         k: int,
         params: SearchParameters,
         mask: RowMask | None = None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores float32 (q, k), descending, and positions int64 (q, k).
+    ) -> tuple[Scores, Positions]:
+        """Scores (q, k), descending, and positions int64 (q, k).
 
         Missing hits are position -1 and score -inf. `queries` are scaled already. `mask` (n,)
         says which rows may be returned (tombstones and filters alike); None means all.
@@ -67,7 +68,7 @@ class SegmentIndex(ABC):
         params: SearchParameters,
         mask: RowMask,
         chosen: NDArray[np.int64],
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    ) -> tuple[Scores, Positions]:
         """As `search`, over the lists int64 (q, p) chosen for each query; by method "lists" only.
 
         Raises:

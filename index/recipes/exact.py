@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from embedders.vectors import FloatRows
 from index.recipes.base import BuildContext, Recipe, RowMask, SegmentIndex
 from index.search.exact import search_exact
+from index.search.top import Positions, Scores
 from index.types import IndexParameters, Metric, SearchParameters
 
 
@@ -27,7 +25,7 @@ class ExactIndex(SegmentIndex):
         k: int,
         params: SearchParameters,
         mask: RowMask | None = None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    ) -> tuple[Scores, Positions]:
         """See `SegmentIndex.search`; parameters change nothing."""
         return search_exact(self._data, queries, k, self._metric, mask=mask)
 

@@ -41,11 +41,17 @@ class Factory(FaissRecipe):
         if isinstance(trial, _REFUSED):
             raise SpecError("recipe", f"{self._text!r}: a segment's rows have ids of their own")
 
-    def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
+    def make(
+        self,
+        rows: FloatRows,
+        metric: Metric,
+        params: IndexParameters,
+        centre: FloatRows | None,
+    ) -> Any:
         """Trained on a sample where it needs training."""
         index = faiss.index_factory(rows.shape[1], self._text, faiss_metric(metric))
         if not index.is_trained:
-            index.train(sample(rows, _TRAIN_ROWS))
+            index.train(sample(rows, _TRAIN_ROWS, centre))
         return index
 
     def effort(self, index: Any) -> SearchParameters:
@@ -89,10 +95,12 @@ class Factory(FaissRecipe):
         """NSG wants all rows at once."""
         return rows if isinstance(index, faiss.IndexNSG) else super().chunk_rows(index, rows)
 
-    def lists_of(self, index: Any, rows: FloatRows, metric: Metric) -> CoarseLists | None:
+    def lists_of(
+        self, index: Any, rows: FloatRows, metric: Metric, centre: FloatRows | None
+    ) -> CoarseLists | None:
         """The index's own, else trained ones for large segments."""
         if isinstance(index, faiss.IndexIVF):
-            return lists_of_ivf(index, metric)
+            return lists_of_ivf(index, metric, centre)
         return CoarseLists.train(rows, metric) if len(rows) >= _LISTS_FROM_ROWS else None
 
 

@@ -14,7 +14,9 @@ from embedders.vectors import FloatRows
 from index.errors import RecipeError
 from index.recipes.base import BuildContext, Recipe, RowMask, SegmentIndex
 from index.search.exact import rescore, search_exact
+from index.search.frame import centre_of, measured
 from index.search.lists import CoarseLists
+from index.search.top import Positions, Scores
 from index.search.walk import Links
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
@@ -27,6 +29,11 @@ class FaissIndex(SegmentIndex):
 
     Searches pass their effort as parameter objects and never set it on the index, so that
     many threads can search at once.
+
+    Args:
+        data: float32 (n, d), the rows as they are.
+        centre: float32 (d,), what rows and queries are measured from in the index; None is the
+            origin.
     """
 
     def __init__(
@@ -36,7 +43,9 @@ class FaissIndex(SegmentIndex):
         data: FloatRows,
         metric: Metric,
         lists: CoarseLists | None,
+        centre: FloatRows | None = None,
     ) -> None:
+        self.centre = centre
         self.method, self.rows, self.lists = recipe.method, int(index.ntotal), lists
         self.index, self.data, self.metric, self._recipe = index, data, metric, recipe
         self.links = recipe.links_of(index)
@@ -49,7 +58,7 @@ class FaissIndex(SegmentIndex):
         k: int,
         params: SearchParameters,
         mask: RowMask | None = None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    ) -> tuple[Scores, Positions]:
         """See `SegmentIndex.search`."""
         if mask is not None and not self.filters:
             return search_exact(self.data, queries, k, self.metric, mask=mask)
@@ -62,7 +71,7 @@ class FaissIndex(SegmentIndex):
         params: SearchParameters,
         mask: RowMask,
         chosen: NDArray[np.int64],
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    ) -> tuple[Scores, Positions]:
         """See `SegmentIndex.search_lists`."""
         if self.method != "lists" or self.lists is None:
             return super().search_lists(queries, k, params, mask, chosen)
@@ -76,18 +85,17 @@ class FaissIndex(SegmentIndex):
         params: SearchParameters,
         mask: RowMask | None,
         chosen: NDArray[np.int64] | None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    ) -> tuple[Scores, Positions]:
         effort = params.over(self.default_search)
         rerank = effort.rerank if self.default_search.rerank else 0
         wanted = min(max(k, rerank), self.rows)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         given = self._recipe.parameters(self.index, effort, wanted, _selector(mask))
+        near = measured(queries, self.centre)
         if chosen is None or self.lists is None:
-            scores, positions = self.index.search(queries, wanted, params=given)
+            scores, positions = self.index.search(near, wanted, params=given)
         else:
-            scores, positions = _search_chosen(
-                self.index, self.lists, queries, wanted, chosen, given
-            )
+            scores, positions = _search_chosen(self.index, self.lists, near, wanted, chosen, given)
         if rerank:
             return rescore(self.data, queries, positions, k, self.metric)
         if self.metric is Metric.L2:
@@ -101,8 +109,9 @@ class FaissIndex(SegmentIndex):
             faiss.write_index(self.index, str(path), self._recipe.write_flags)
         except RuntimeError as error:
             raise OSError(str(error)) from error
-        if self.lists:
-            self.lists.append_to(path)
+        if self.lists or self.centre is not None:
+            lists = self.lists or CoarseLists.none(self.metric, self.centre)
+            lists.append_to(path)
 
 
 class FaissRecipe(Recipe):
@@ -111,23 +120,30 @@ class FaissRecipe(Recipe):
     method: str
     write_flags = 0
     read_flags = 0
+    #: whether the index keeps rows of its own, so that it can measure them from their centre
+    own_rows = True
 
     def build(
         self, rows: FloatRows, metric: Metric, params: IndexParameters, context: BuildContext
     ) -> FaissIndex:
-        """Trains where needed and adds the rows chunk by chunk."""
+        """Trains where needed and adds the rows chunk by chunk.
+
+        Under l2, rows far from the origin are measured from their centre: the products that FAISS
+        takes distances from would lose what they differ by.
+        """
+        centre = centre_of(rows) if metric is Metric.L2 and self.own_rows else None
         # this setting is the calling thread's own in OpenMP
         before = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(context.threads)
         try:
             context.check(0, len(rows))
             with faiss_errors(self.name):
-                index = self.make(rows, metric, params)
-            self._add(index, rows, context)
-            lists = self.lists_of(index, rows, metric)
+                index = self.make(rows, metric, params, centre)
+            self._add(index, rows, centre, context)
+            lists = self.lists_of(index, rows, metric, centre)
         finally:
             faiss.omp_set_num_threads(before)
-        return FaissIndex(self, self.attach(index, rows), rows, metric, lists)
+        return FaissIndex(self, self.attach(index, rows), rows, metric, lists, centre)
 
     def load(self, path: Path, rows: FloatRows, metric: Metric) -> FaissIndex:
         """Reads what `save` wrote.
@@ -142,18 +158,37 @@ class FaissRecipe(Recipe):
         if (index.ntotal, index.d) != rows.shape:
             raise RecipeError(f"{path}: {index.ntotal} x {index.d}, but rows are {rows.shape}")
         lists = CoarseLists.read_from(path, metric)
-        return FaissIndex(self, self.attach(index, rows), rows, metric, lists)
+        centre = None if lists is None else lists.centre
+        if metric is Metric.L2 and centre is None and (self.own_rows or lists is not None):
+            self._check_origin(path, rows)
+        if lists is not None and not len(lists.centers):
+            lists = None
+        own = centre if self.own_rows else None
+        return FaissIndex(self, self.attach(index, rows), rows, metric, lists, own)
 
-    def _add(self, index: Any, rows: FloatRows, context: BuildContext) -> None:
+    @staticmethod
+    def _check_origin(path: Path, rows: FloatRows) -> None:
+        if centre_of(rows) is not None:
+            raise RecipeError(f"{path}: made by a version that measured all rows from the origin")
+
+    def _add(
+        self, index: Any, rows: FloatRows, centre: FloatRows | None, context: BuildContext
+    ) -> None:
         step = max(1, self.chunk_rows(index, len(rows)))
         for start in range(0, len(rows), step):
             with faiss_errors(self.name):
-                index.add(np.ascontiguousarray(rows[start : start + step]))
+                index.add(measured(rows[start : start + step], centre))
             context.check(min(start + step, len(rows)), len(rows))
 
     @abstractmethod
-    def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
-        """A trained, empty index for these rows."""
+    def make(
+        self,
+        rows: FloatRows,
+        metric: Metric,
+        params: IndexParameters,
+        centre: FloatRows | None,
+    ) -> Any:
+        """A trained, empty index for these rows, measured from the centre."""
 
     @abstractmethod
     def effort(self, index: Any) -> SearchParameters:
@@ -179,7 +214,9 @@ class FaissRecipe(Recipe):
         """Lets an index read `rows` where it keeps no copy of its own."""
         return index
 
-    def lists_of(self, index: Any, rows: FloatRows, metric: Metric) -> CoarseLists | None:
+    def lists_of(
+        self, index: Any, rows: FloatRows, metric: Metric, centre: FloatRows | None
+    ) -> CoarseLists | None:
         """Coarse lists for filtered searches, where they pay."""
         return None
 
@@ -213,7 +250,7 @@ def _selector(mask: RowMask | None) -> Any:
 
 def _padded(
     scores: NDArray[np.float32], positions: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+) -> tuple[Scores, Positions]:
     missing = k - scores.shape[1]
     if missing <= 0:
         return scores, positions
@@ -231,7 +268,7 @@ def _search_chosen(
     k: int,
     chosen: NDArray[np.int64],
     parameters: Any,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+) -> tuple[Scores, Positions]:
     """An IVF over its lists (q, p); the Python wrapper of this call takes no parameters."""
     near = _quantised(index, lists.centers, queries, chosen)
     scores = np.empty((len(queries), k), dtype=np.float32)

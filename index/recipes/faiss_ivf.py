@@ -7,6 +7,7 @@ import numpy as np
 
 from embedders.vectors import FloatRows
 from index.recipes.faiss_index import FaissRecipe, faiss_metric
+from index.search.frame import measured
 from index.search.lists import CoarseLists
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
@@ -25,7 +26,13 @@ class FaissIvf(FaissRecipe):
     probed_share = 0.05
     rerank = 0
 
-    def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
+    def make(
+        self,
+        rows: FloatRows,
+        metric: Metric,
+        params: IndexParameters,
+        centre: FloatRows | None,
+    ) -> Any:
         """Trained on a sample."""
         wanted = params.nlist or round(self.lists_factor * len(rows) ** 0.5)
         nlist = max(1, min(wanted, len(rows)))
@@ -37,7 +44,8 @@ class FaissIvf(FaissRecipe):
         index.cp.niter = _ROUNDS
         index.cp.min_points_per_centroid = 1
         index.cp.spherical = metric is Metric.COSINE
-        index.train(sample(rows, max(nlist * _TRAIN_ROWS_PER_LIST, self.least_train_rows)))
+        count = max(nlist * _TRAIN_ROWS_PER_LIST, self.least_train_rows)
+        index.train(sample(rows, count, centre))
         return index
 
     least_train_rows = 4096
@@ -57,24 +65,27 @@ class FaissIvf(FaissRecipe):
         """Probes of this search."""
         return faiss.SearchParametersIVF(nprobe=min(effort.nprobe, index.nlist), sel=selector)
 
-    def lists_of(self, index: Any, rows: FloatRows, metric: Metric) -> CoarseLists | None:
+    def lists_of(
+        self, index: Any, rows: FloatRows, metric: Metric, centre: FloatRows | None
+    ) -> CoarseLists | None:
         """The index's own."""
-        return lists_of_ivf(index, metric)
+        return lists_of_ivf(index, metric, centre)
 
     def memory_of(self, index: Any) -> int:
         """Codes, ids and centres."""
         return int(index.ntotal * (index.code_size + 8) + index.nlist * index.d * 4)
 
 
-def sample(rows: FloatRows, count: int) -> FloatRows:
-    """At most `count` rows, chosen evenly by a fixed seed, float32 and contiguous."""
+def sample(rows: FloatRows, count: int, centre: FloatRows | None = None) -> FloatRows:
+    """At most `count` rows, chosen evenly by a fixed seed, measured from the centre, float32 and
+    contiguous."""
     if len(rows) <= count:
-        return np.ascontiguousarray(rows)
+        return measured(rows, centre)
     chosen = np.random.default_rng(0).choice(len(rows), count, replace=False)
-    return np.ascontiguousarray(rows[np.sort(chosen)])
+    return measured(rows[np.sort(chosen)], centre)
 
 
-def lists_of_ivf(index: Any, metric: Metric) -> CoarseLists | None:
+def lists_of_ivf(index: Any, metric: Metric, centre: FloatRows | None = None) -> CoarseLists | None:
     """Centres and labels of a FAISS IVF; None where labels would not fit 16 bits."""
     if index.nlist > 1 << 16:
         return None
@@ -84,4 +95,4 @@ def lists_of_ivf(index: Any, metric: Metric) -> CoarseLists | None:
         if size:
             ids = faiss.rev_swig_ptr(index.invlists.get_ids(number), size)
             labels[ids] = number
-    return CoarseLists(index.quantizer.reconstruct_n(0, index.nlist), labels, metric)
+    return CoarseLists(index.quantizer.reconstruct_n(0, index.nlist), labels, metric, centre)

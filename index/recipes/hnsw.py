@@ -29,8 +29,16 @@ class Hnsw(FaissRecipe):
     min_rows = 2000
     write_flags = int(faiss.IO_FLAG_SKIP_STORAGE)
     read_flags = int(faiss.IO_FLAG_MMAP_IFC)
+    # FAISS takes differences along a graph, which lose nothing far from the origin
+    own_rows = False
 
-    def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
+    def make(
+        self,
+        rows: FloatRows,
+        metric: Metric,
+        params: IndexParameters,
+        centre: FloatRows | None,
+    ) -> Any:
         """An empty graph."""
         links = params.m or self.default_index.m
         index = faiss.IndexHNSWFlat(rows.shape[1], links, faiss_metric(metric))
@@ -72,7 +80,9 @@ class Hnsw(FaissRecipe):
             graph.nb_neighbors(0),
         )
 
-    def lists_of(self, index: Any, rows: FloatRows, metric: Metric) -> CoarseLists | None:
+    def lists_of(
+        self, index: Any, rows: FloatRows, metric: Metric, centre: FloatRows | None
+    ) -> CoarseLists | None:
         """For large segments."""
         return CoarseLists.train(rows, metric) if len(rows) >= _LISTS_FROM_ROWS else None
 

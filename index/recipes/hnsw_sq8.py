@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from embedders.vectors import FloatRows
 from index.recipes.faiss_index import faiss_metric
 from index.recipes.faiss_ivf import sample
@@ -20,14 +18,21 @@ class HnswSq8(Hnsw):
     name = "hnsw_sq8"
     default_search = SearchParameters(ef=128, rerank=40)
     write_flags = 0
+    own_rows = True
 
-    def make(self, rows: FloatRows, metric: Metric, params: IndexParameters) -> Any:
+    def make(
+        self,
+        rows: FloatRows,
+        metric: Metric,
+        params: IndexParameters,
+        centre: FloatRows | None,
+    ) -> Any:
         """An empty graph whose quantiser knows the ranges of a sample."""
         links = params.m or self.default_index.m
         kind = faiss.ScalarQuantizer.QT_8bit
         index = faiss.IndexHNSWSQ(rows.shape[1], kind, links, faiss_metric(metric))
         index.hnsw.efConstruction = params.ef_construction or self.default_index.ef_construction
-        index.train(np.ascontiguousarray(sample(rows, _TRAIN_ROWS)))
+        index.train(sample(rows, _TRAIN_ROWS, centre))
         return index
 
     def attach(self, index: Any, rows: FloatRows) -> Any:

@@ -31,6 +31,7 @@ is 0.973 and 0.952. Twelve graphs of 8,000 rows at ef 37 found what one of 96,00
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -41,6 +42,7 @@ from embedders.vectors import FloatRows, IndexArray
 from index.columns.selection import Selection
 from index.recipes.base import SegmentIndex
 from index.search.exact import Positions, Scores, search_exact
+from index.search.frame import beyond_float32
 from index.search.lists import CoarseLists
 from index.search.scan import listed, scan_lists, shares_around
 from index.search.walk import walk_all
@@ -137,6 +139,9 @@ class _Search:
         index, chosen = self.segment.index, self.segment.selection
         if index is None or self.effort.exact or self.segment.count == 0:
             return self._exact()
+        beyond = beyond_float32(self.queries, self.metric)
+        if beyond.any():
+            return self._parted(beyond, _Search._exact, _Search.run)
         if chosen is None or chosen.count == len(self.segment.rows):
             return self._indexed(index, None, self.effort)
         if index.lists is None or exact_is_cheaper(chosen.count, *self.queries.shape):
@@ -168,15 +173,28 @@ class _Search:
         whole = self._served_whole(index, lists, nearness, chosen.mask())
         if whole.all():
             return self._indexed(index, chosen.mask(), widened(self.effort))
-        scores = np.empty((len(self.queries), self.k), dtype=np.float32)
+        effort = widened(self.effort)
+        return self._parted(
+            ~whole,
+            lambda part: part._selected(index, lists, nearness[~whole], chosen),
+            lambda part: part._indexed(index, chosen.mask(), effort),
+        )
+
+    def _parted(
+        self,
+        first: NDArray[np.bool_],
+        one: Callable[["_Search"], Result],
+        other: Callable[["_Search"], Result],
+    ) -> Result:
+        """Some queries, at least one, served in one way, the others in another; the plan of the
+        first ones."""
+        scores = np.empty((len(self.queries), self.k))
         positions = np.empty(scores.shape, dtype=np.int64)
-        rest = ~whole
-        part = replace(self, queries=self.queries[rest])
-        scores[rest], positions[rest], plan = part._selected(index, lists, nearness[rest], chosen)
-        if whole.any():
-            part = replace(self, queries=self.queries[whole])
-            effort = widened(self.effort)
-            scores[whole], positions[whole], _ = part._indexed(index, chosen.mask(), effort)
+        part = replace(self, queries=self.queries[first])
+        scores[first], positions[first], plan = one(part)
+        if not first.all():
+            part = replace(self, queries=self.queries[~first])
+            scores[~first], positions[~first], _ = other(part)
         return scores, positions, plan
 
     def _served_whole(

@@ -120,7 +120,7 @@ def scan_lists(
         nearness: float32 (q, lists), of the centres to the queries.
         least: at least so many selected rows are scored for each query, list by list.
     """
-    scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+    scores: Scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
     positions = np.full((len(queries), k), -1, dtype=np.int64)
     for number, query in enumerate(queries):
         found = source.nearest(nearness[number], least)

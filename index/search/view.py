@@ -10,7 +10,9 @@ from embedders.vectors import FloatRows
 from index.base import SearchRequest
 from index.columns.selection import Selection
 from index.filter import Filter
+from index.scoring import reported
 from index.search.plan import Result, Segment, search_segment
+from index.search.top import Scores
 from index.segments.part import Part, View
 from index.types import CollectionSpec, SearchPlan
 
@@ -78,8 +80,8 @@ def _first_rows(chosen: Selection, rows: int) -> Selection:
 
 
 def _best(found: list[Result], queries: int, request: SearchRequest, plan: SearchPlan) -> Found:
-    scores, parts, positions = _merged(found, queries, request.k)
-    kept = positions >= 0
+    precise, parts, positions = _merged(found, queries, request.k)
+    kept, scores = positions >= 0, reported(precise)
     if request.score_threshold is not None:
         kept &= scores >= request.score_threshold
     return Found(scores[kept], parts[kept], positions[kept], kept.sum(axis=1), plan)
@@ -87,7 +89,7 @@ def _best(found: list[Result], queries: int, request: SearchRequest, plan: Searc
 
 def _merged(
     found: list[Result], queries: int, k: int
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.int64]]:
+) -> tuple[Scores, NDArray[np.intp], NDArray[np.int64]]:
     if len(found) == 1 and not (found[0][0][:, 1:] == found[0][0][:, :-1]).any():
         scores, positions, _ = found[0]
         return scores, np.zeros(scores.shape, dtype=np.intp), positions

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from index.columns.table import Columns
 from index.names import MODALITIES
+from index.search.bounds import longest_row, remember_longest
 from index.segments.ids import IdList
 from index.segments.part import Part, Slots
 from index.store.accept import Accepted
@@ -27,6 +28,7 @@ class GrowingSegment:
         self._slots = np.empty(0, dtype=np.int64)
         self._codes = np.empty(0, dtype=np.uint8)
         self._ids = IdList()
+        self._longest = 0.0
         self.part = Part(
             segment_id,
             SegmentState.GROWING,
@@ -61,6 +63,8 @@ class GrowingSegment:
             codes=self._codes[:end],
             alive=None if alive is None else np.pad(alive, (0, end - start), constant_values=True),
         )
+        self._longest = max(self._longest, longest_row(points.rows))
+        remember_longest(self.part.rows, self._longest)
 
     def _reserve(self, rows: int) -> None:
         capacity = len(self._slots)

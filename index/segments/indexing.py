@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from embedders.vectors import normalize_rows, row_norms
 from index.recipes import concrete, recipe
 from index.recipes.base import BuildContext, SegmentIndex
+from index.search.bounds import longest_row
 from index.search.exact import search_exact
+from index.search.frame import centre_of, measured, within_float32
 from index.segments.durable import write_file
 from index.segments.part import Part
-from index.types import CollectionSpec, IndexParameters, SegmentState
+from index.types import CollectionSpec, IndexParameters, Metric, SegmentState
 
 _SAMPLE = 64
 _RECALL_K = 10
@@ -38,7 +41,9 @@ def meets(part: Part, target: Target) -> bool:
     assert part.entry is not None
     if target.recipe == "exact":
         return part.recipe == "exact"
-    return part.index is not None and Target(part.entry.recipe, part.entry.params) == target
+    # one without an index file has numbers that its recipe could not compare
+    made = part.index is not None or "index" not in part.entry.files
+    return made and Target(part.entry.recipe, part.entry.params) == target
 
 
 def build_index(
@@ -49,15 +54,16 @@ def build_index(
     spec: CollectionSpec,
     context: BuildContext,
 ) -> Part:
-    """The part with this index and its file, SEALED.
+    """The part with this index and its file, SEALED. Rows whose products overflow or vanish in
+    float32 have no index: they are searched exactly.
 
     Raises:
         RecipeError, OSError: nothing is left behind.
     """
     assert part.entry is not None
     files = {role: file for role, file in part.entry.files.items() if role != "index"}
-    if target.recipe == "exact":
-        entry = replace(part.entry, files=files, recipe="exact", params=target.params)
+    if target.recipe == "exact" or not within_float32(part.rows, spec.metric):
+        entry = replace(part.entry, files=files, recipe=target.recipe, params=target.params)
         return replace(part, index=None, entry=entry, state=SegmentState.SEALED)
     made, path = recipe(target.recipe), folder / f"{number:08d}.index"
     files["index"] = write_file(
@@ -104,14 +110,20 @@ def recall_of(part: Part, spec: CollectionSpec, check: Callable[[int, int], None
         return 1.0
     check(0, 1)
     random = np.random.default_rng(0)
+    squares = spec.metric is Metric.L2
     # ascending, since the rows are memory-mapped
     rows = part.rows[np.sort(random.choice(len(part), min(_SAMPLE, len(part)), replace=False))]
     noise = random.standard_normal(rows.shape, dtype=np.float32)
-    scale = 0.5 * np.linalg.norm(rows, axis=1, keepdims=True) / np.sqrt(spec.dim)
+    # far from the origin a little is a part of the distance to the middle
+    lengths = row_norms(measured(rows, centre_of(rows) if squares else None))[:, None]
+    scale = 0.5 * lengths / np.sqrt(spec.dim)
     queries = np.asarray(rows + scale * noise, dtype=np.float32)
     if spec.metric.normalizes:
-        queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+        queries = normalize_rows(queries)
     best, _ = search_exact(part.rows, queries, _RECALL_K, spec.metric)
     found, _ = part.index.search(queries, _RECALL_K, spec.search)
-    floor = best[:, -1:] - 1e-5 * np.maximum(1, np.abs(best[:, -1:]))
+    last = best[:, -1:]
+    # a distance keeps its digits however small it is, a product those of its factors
+    sizes = np.abs(last) if squares else row_norms(queries)[:, None] * longest_row(part.rows)
+    floor = last - 1e-5 * sizes
     return float(np.mean(found >= floor))

@@ -65,7 +65,7 @@ def test_recall_at_the_default_effort(name: str, metric: Metric, index: SegmentI
     truth_scores, truth = search_exact(rows, queries, K, metric)
     assert recall(positions, truth) >= 0.95
     assert positions.dtype == np.int64
-    assert scores.dtype == np.float32
+    assert scores.dtype in (np.float32, np.float64)
     assert (np.diff(scores, axis=1) <= 0).all()
     same = positions == truth
     np.testing.assert_allclose(scores[same], truth_scores[same], rtol=1e-3, atol=1e-3)
