@@ -79,6 +79,7 @@ from latentspace.results.plan import SearchPlan, SegmentPlan
 from latentspace.results.point import Page, Point, UpsertResult
 from latentspace.results.search import Match, SearchResult
 from latentspace.results.timing import Timing
+from latentspace.spaces import Embeddings
 from latentspace.sync.client import Client
 from latentspace.sync.operations import Operation
 
@@ -99,6 +100,7 @@ __all__ = [
     "Dtype",
     "EmbedOptions",
     "EmbeddingBatch",
+    "Embeddings",
     "EvaluationReport",
     "FailedPreconditionError",
     "FieldType",

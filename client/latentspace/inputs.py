@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from latentspace.enums import Modality
 from latentspace.errors import InvalidArgumentError
 from latentspace.images import ImageSource, image_bytes
+from latentspace.spaces import common_space
 from latentspace.v1 import types_pb2
 from latentspace.vectors import VectorLike, VectorsLike, as_row, as_rows
 
@@ -76,7 +77,8 @@ def key(value: str) -> KeyInput:
 
 def vector(values: VectorLike, space_id: str = "") -> VectorInput:
     """A vector (dim,); with its space it is refused where the space is another one."""
-    return VectorInput(as_row(values)[0].astype(np.float32), space_id)
+    row = as_row(values, space_id=space_id)[0]
+    return VectorInput(row.astype(np.float32), row.space_id)
 
 
 def point(id: str, collection: str = "", vector_name: str = "") -> PointInput:
@@ -99,7 +101,8 @@ def input_message(item: Input) -> types_pb2.Input:
         case ImageInput():
             return types_pb2.Input(image=image_bytes(item.source))
         case VectorInput():
-            values = types_pb2.Vector(values=item.values, space_id=item.space_id)
+            space_id = item.space_id or common_space([item.values])
+            values = types_pb2.Vector(values=item.values, space_id=space_id)
             return types_pb2.Input(vector=values)
         case PointInput():
             where = types_pb2.PointRef(

@@ -166,6 +166,8 @@ def check_columns(writes: PointWrites) -> None:
 def check_rows(field_name: str, collection: Collection, vectors: VectorRows) -> None:
     """Refuses rows of another dimension or space.
 
+    Where either side says no space, the dimension alone is compared.
+
     Raises:
         RequestError, SpaceMismatchError
     """
@@ -175,5 +177,5 @@ def check_rows(field_name: str, collection: Collection, vectors: VectorRows) -> 
             f"{field_name}.dim",
             f"vectors have {dim} dimensions, collection {collection.name!r} has {spec.dim}",
         )
-    if vectors.space_id and vectors.space_id != spec.space_id:
+    if vectors.space_id and spec.space_id and vectors.space_id != spec.space_id:
         raise SpaceMismatchError(f"{field_name}.space_id", vectors.space_id, spec.space_id)

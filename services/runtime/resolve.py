@@ -124,7 +124,7 @@ async def _embed(
 
 
 def _take_vector(target: Target, key: Hashable, value: VectorInput, found: Resolved) -> None:
-    if value.space_id and value.space_id != target.space_id:
+    if value.space_id and target.space_id and value.space_id != target.space_id:
         found.errors[key] = SpaceMismatchError("vector", value.space_id, target.space_id)
     elif value.values.shape != (target.dim,):
         found.errors[key] = RequestError(

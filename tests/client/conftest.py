@@ -72,6 +72,15 @@ def client(address: str, make: type[Client]) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server of the packaged models `sentences` and `clip`."""
+    local = pytest.importorskip("services.app.local", reason="the server is not installed")
+    settings = {"models": {"sentences": {"family": "sentence"}, "clip": {"family": "clip"}}}
+    with local.LocalServer(tmp_path_factory.mktemp("shipped"), settings) as server:
+        yield server.address
+
+
 @pytest.fixture
 async def async_client(address: str) -> AsyncIterator[AsyncClient]:
     async with AsyncClient(address) as client:

@@ -10,6 +10,7 @@ import pytest
 from latentspace import (
     Comparison,
     EmbeddingBatch,
+    Embeddings,
     EvaluationReport,
     Figure,
     Identified,
@@ -159,7 +160,9 @@ def test_identified_and_embeddings() -> None:
     ]
     assert "x" not in columns_of([[Identified("a", "a", 1.0, 0.5)]])
     tokens = np.zeros(3, np.int64)
-    batch = EmbeddingBatch(ROWS[:2], np.array([0, 2]), "s", 3, tokens, regions=(box, box))
+    batch = EmbeddingBatch(
+        Embeddings(ROWS[:2]), np.array([0, 2]), "s", 3, tokens, regions=(box, box)
+    )
     assert from_arrow(to_arrow(batch)) == [
         {"input": 0, "vector": [0.0, 1.0], **place},
         {"input": 2, "vector": [2.0, 3.0], **place},
@@ -176,7 +179,7 @@ def test_nothing() -> None:
     assert len(none.to_pandas()) == 0
     for shape in ((0, 3), (0, 0)):
         index = np.zeros(0, np.int64)
-        batch = EmbeddingBatch(np.zeros(shape, np.float32), index, "", 1, np.zeros(1, np.int64))
+        batch = EmbeddingBatch(Embeddings(np.zeros(shape)), index, "", 1, np.zeros(1, np.int64))
         assert (to_arrow(batch).num_rows, len(to_pandas(batch))) == (0, 0)
 
 

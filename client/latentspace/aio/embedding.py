@@ -3,9 +3,6 @@
 from collections.abc import AsyncIterator, Iterable
 from typing import Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
 from latentspace.aio.base import AsyncCalls
 from latentspace.calls import CallKind
 from latentspace.images import ImageSource
@@ -15,6 +12,7 @@ from latentspace.requests.keywords import check_keywords
 from latentspace.requests.options import EMBED_KEYWORDS, EmbedOptions
 from latentspace.results.embedding import EmbeddingBatch
 from latentspace.results.partial import OnError
+from latentspace.spaces import Embeddings
 
 
 class AsyncEmbeddingCalls(AsyncCalls):
@@ -34,7 +32,7 @@ class AsyncEmbeddingCalls(AsyncCalls):
         on_error: OnError = "raise",
         timeout_s: float | None = None,
         **options: Unpack[EmbedOptions],
-    ) -> NDArray[np.float32]:
+    ) -> Embeddings:
         """Vectors: float32 (dim,) for `text`, `image` or `key`, (n, dim) for the lists.
 
         Args:

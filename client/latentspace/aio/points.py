@@ -65,7 +65,7 @@ class AsyncPointCalls(AsyncCalls):
         else:
             others = {"texts": texts, "images": images, "keys": keys, "inputs": inputs}
             only_one(["vectors", *(name for name, given in others.items() if given is not None)])
-            rows = as_rows(vectors)
+            rows = as_rows(vectors, space_id=space_id)
         writes = writes_of(ids, items, rows, payloads)
         parts = await self._rpc.unary_parts(
             self._stubs.collections.UpsertPoints,
@@ -74,7 +74,6 @@ class AsyncPointCalls(AsyncCalls):
                 writes,
                 self._rpc.options,
                 embed=options,
-                space_id=space_id,
                 vector_name=vector_name,
             ),
             CallKind.WRITE if rows is not None else CallKind.EMBED,

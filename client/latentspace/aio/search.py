@@ -159,7 +159,7 @@ class AsyncSearchCalls(AsyncCalls):
         requests = (
             query_requests(frame, items, self._rpc.options)
             if vectors is None
-            else vector_requests(frame, as_rows(vectors), space_id, self._rpc.options)
+            else vector_requests(frame, as_rows(vectors, space_id=space_id), self._rpc.options)
         )
         parts = await self._rpc.unary_parts(
             self._stubs.search.Search, requests, CallKind.SEARCH, timeout_s, query_count

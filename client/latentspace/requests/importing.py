@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-import numpy as np
-
 from latentspace.calls import ClientOptions
 from latentspace.chunks import split
 from latentspace.enums import Modality, to_wire
@@ -13,8 +11,9 @@ from latentspace.errors import InvalidArgumentError
 from latentspace.inputs import Input, VectorInput, input_message
 from latentspace.payloads import Payload, dump_payload
 from latentspace.requests.options import EmbedOptions, embed_options
+from latentspace.spaces import common_space
 from latentspace.v1 import collection_service_pb2, types_pb2
-from latentspace.vectors import pack
+from latentspace.vectors import as_rows, pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,9 @@ def import_requests(
 def _shape(point: NewPoint) -> tuple[int, str] | None:
     """Equal for points of one batch: dimension and space of a vector; None for other inputs."""
     given = point.input
-    return (len(given.values), given.space_id) if isinstance(given, VectorInput) else None
+    if not isinstance(given, VectorInput):
+        return None
+    return len(given.values), given.space_id or common_space([given.values])
 
 
 def _ready(point: NewPoint) -> Ready:
@@ -85,7 +86,8 @@ def _writes(
     )
     if vectors:
         rows = [item for _, _, item in part if isinstance(item, VectorInput)]
-        writes.vectors.CopyFrom(pack(np.stack([row.values for row in rows]), rows[0].space_id))
+        values = as_rows([row.values for row in rows], space_id=rows[0].space_id)
+        writes.vectors.CopyFrom(pack(values))
         if any(row.modality for row in rows):
             known = (to_wire(Modality, row.modality, "modality") for row in rows)
             writes.modalities.extend(known)

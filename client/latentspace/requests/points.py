@@ -87,7 +87,6 @@ def upsert_requests(
     options: ClientOptions,
     *,
     embed: EmbedOptions | None = None,
-    space_id: str = "",
     vector_name: str = "",
 ) -> Iterator[collection_service_pb2.UpsertPointsRequest]:
     """The parts of a write, made as they are asked for."""
@@ -99,7 +98,7 @@ def upsert_requests(
             collection=collection,
             points=collection_service_pb2.PointWrites(
                 ids=[name for name, _, _ in part],
-                vectors=None if rows is None else pack(rows, space_id),
+                vectors=None if rows is None else pack(rows),
                 inputs=[item for _, _, item in part if item is not None],
                 payloads=[payload for _, payload, _ in part] if writes.payloads else (),
                 vector_name=vector_name,

@@ -109,7 +109,6 @@ def search_frame(
 def vector_requests(
     frame: search_service_pb2.SearchRequest,
     rows: NDArray[Any],
-    space_id: str,
     options: ClientOptions,
 ) -> Iterator[search_service_pb2.SearchRequest]:
     """The parts of a batch of vectors (q, dim).
@@ -122,7 +121,7 @@ def vector_requests(
     limit = reply_limited(MAX_QUERIES, frame, options)
     row_bytes = rows.shape[1] * rows.itemsize
     for span in row_spans(len(rows), row_bytes, max_items=limit, chunk_bytes=options.chunk_bytes):
-        request = search_service_pb2.SearchRequest(vectors=pack(rows[span], space_id))
+        request = search_service_pb2.SearchRequest(vectors=pack(rows[span]))
         request.MergeFrom(frame)
         yield request
 

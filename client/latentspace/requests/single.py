@@ -51,7 +51,7 @@ def single_request(
     space_id = plain.pop("space_id", "")
     frame = search_frame(collection, k, **plain)
     if vector is not None:
-        return next(vector_requests(frame, as_row(vector), space_id, options))
+        return next(vector_requests(frame, as_row(vector, space_id=space_id), options))
     return next(query_requests(frame, found.values(), options))
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from latentspace.errors import LatentspaceError, PartialError, RowCountError
 from latentspace.results.timing import NO_TIMING, Timing
+from latentspace.spaces import Embeddings, common_space
 from latentspace.status import item_errors
 from latentspace.v1 import embedding_service_pb2
 from latentspace.vectors import unpack
@@ -43,7 +44,7 @@ class EmbeddingBatch:
         errors: positions of the inputs that failed, and why.
     """
 
-    rows: NDArray[np.float32]
+    rows: Embeddings
     index: NDArray[np.int64]
     space_id: str
     inputs: int
@@ -62,12 +63,12 @@ class EmbeddingBatch:
         shape = "x".join(map(str, self.rows.shape))
         return f"EmbeddingBatch({shape} of {self.inputs} inputs{failed}, space {self.space_id})"
 
-    def of(self, position: int) -> NDArray[np.float32]:
+    def of(self, position: int) -> Embeddings:
         """The rows of one input, float32 (rows, dim)."""
-        rows: NDArray[np.float32] = self.rows[self.index == position]
+        rows: Embeddings = self.rows[self.index == position]
         return rows
 
-    def one_each(self) -> NDArray[np.float32]:
+    def one_each(self) -> Embeddings:
         """One row an input, float32 (n, dim); NaN in the rows of inputs that failed.
 
         Raises:
@@ -84,7 +85,7 @@ class EmbeddingBatch:
             )
         rows = np.full((self.inputs, self.rows.shape[1]), np.nan, np.float32)
         rows[self.index] = self.rows
-        return rows
+        return Embeddings(rows, self.space_id)
 
     def raise_errors(self) -> None:
         """Raises what failed.
@@ -114,7 +115,7 @@ class EmbeddingBatch:
         # a part without rows may not know its dimension
         full = [rows for rows in vectors if len(rows)] or vectors[:1]
         return cls(
-            rows=full[0] if len(full) == 1 else np.concatenate(full),
+            rows=Embeddings(np.concatenate(full), common_space(full)),
             index=np.concatenate(
                 [start + np.array(b.input_index, np.int64) for start, b in placed]
             ),

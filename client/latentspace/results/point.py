@@ -4,14 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from latentspace.enums import Modality, from_wire
 from latentspace.errors import LatentspaceError
 from latentspace.payloads import load_payload
 from latentspace.results.listing import Listing, html_or_nothing
 from latentspace.results.timing import NO_TIMING, Timing
+from latentspace.spaces import Embeddings
 from latentspace.status import item_errors
 from latentspace.v1 import collection_service_pb2
 from latentspace.vectors import unpack
@@ -22,7 +20,7 @@ class Point:
     """A stored point; `vector` float32 (dim,) and `payload` are None where not asked for."""
 
     id: str
-    vector: NDArray[np.float32] | None = field(default=None, repr=False)
+    vector: Embeddings | None = field(default=None, repr=False)
     payload: dict[str, Any] | None = None
     modality: Modality | None = None
 

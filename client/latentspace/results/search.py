@@ -14,6 +14,7 @@ from latentspace.payloads import load_payload
 from latentspace.results.listing import Listing, html_or_nothing
 from latentspace.results.plan import SearchPlan
 from latentspace.results.timing import NO_TIMING, Timing
+from latentspace.spaces import Embeddings, common_space
 from latentspace.status import item_errors
 from latentspace.v1 import search_service_pb2
 from latentspace.vectors import floats, unpack
@@ -41,7 +42,7 @@ class Match:
     id: str
     score: float
     payload: dict[str, Any] | None = None
-    vector: NDArray[np.float32] | None = field(default=None, repr=False)
+    vector: Embeddings | None = field(default=None, repr=False)
     modality: Modality | None = None
     group: Group = None
 
@@ -67,7 +68,7 @@ class SearchResult:
     ids: NDArray[np.object_]
     scores: NDArray[np.float32]
     counts: NDArray[np.int64]
-    vectors: NDArray[np.float32] | None = None
+    vectors: Embeddings | None = None
     errors: Mapping[int, LatentspaceError] = field(default_factory=dict)
     space_id: str = ""
     plans: tuple[SearchPlan, ...] = ()
@@ -175,7 +176,7 @@ def result_of(parts: Sequence[tuple[int, Reply]], most: int) -> SearchResult:
         ids=_grid(_objects(ids), inside, ""),
         scores=_grid(np.concatenate([floats(c.scores) for c in columns]), inside, NO_SCORE),
         counts=counts,
-        vectors=_grid(np.concatenate(rows), inside, np.nan) if rows else None,
+        vectors=_vector_grid(rows, inside) if rows else None,
         errors=item_errors(parts),
         space_id=replies[0].space_id,
         plans=tuple(SearchPlan.from_message(r.plan) for r in searches if r.HasField("plan")),
@@ -205,6 +206,11 @@ def _grid(flat: NDArray[Any], inside: NDArray[np.bool_], fill: object) -> NDArra
     padded = np.full((*inside.shape, *flat.shape[1:]), fill, flat.dtype)
     padded[inside] = flat
     return padded
+
+
+def _vector_grid(rows: Sequence[Embeddings], inside: NDArray[np.bool_]) -> Embeddings:
+    flat = np.concatenate(rows)
+    return Embeddings(_grid(flat, inside, np.nan), common_space(rows))
 
 
 def _objects(values: list[Any]) -> NDArray[np.object_]:

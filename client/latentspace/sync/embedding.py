@@ -4,9 +4,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
 from latentspace.calls import CallKind
 from latentspace.images import ImageSource
 from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, only_one, plural_inputs
@@ -15,6 +12,7 @@ from latentspace.requests.keywords import check_keywords
 from latentspace.requests.options import EMBED_KEYWORDS, EmbedOptions
 from latentspace.results.embedding import EmbeddingBatch
 from latentspace.results.partial import OnError
+from latentspace.spaces import Embeddings
 from latentspace.sync.base import Calls
 
 
@@ -35,7 +33,7 @@ class EmbeddingCalls(Calls):
         on_error: OnError = "raise",
         timeout_s: float | None = None,
         **options: Unpack[EmbedOptions],
-    ) -> NDArray[np.float32]:
+    ) -> Embeddings:
         """Vectors: float32 (dim,) for `text`, `image` or `key`, (n, dim) for the lists.
 
         Args:

@@ -66,7 +66,7 @@ class PointCalls(Calls):
         else:
             others = {"texts": texts, "images": images, "keys": keys, "inputs": inputs}
             only_one(["vectors", *(name for name, given in others.items() if given is not None)])
-            rows = as_rows(vectors)
+            rows = as_rows(vectors, space_id=space_id)
         writes = writes_of(ids, items, rows, payloads)
         parts = self._rpc.unary_parts(
             self._stubs.collections.UpsertPoints,
@@ -75,7 +75,6 @@ class PointCalls(Calls):
                 writes,
                 self._rpc.options,
                 embed=options,
-                space_id=space_id,
                 vector_name=vector_name,
             ),
             CallKind.WRITE if rows is not None else CallKind.EMBED,

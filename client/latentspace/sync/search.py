@@ -160,7 +160,7 @@ class SearchCalls(Calls):
         requests = (
             query_requests(frame, items, self._rpc.options)
             if vectors is None
-            else vector_requests(frame, as_rows(vectors), space_id, self._rpc.options)
+            else vector_requests(frame, as_rows(vectors, space_id=space_id), self._rpc.options)
         )
         parts = self._rpc.unary_parts(
             self._stubs.search.Search, requests, CallKind.SEARCH, timeout_s, query_count
