@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentspace import Client, InvalidArgumentError, Match, Point
+from latentspace import Client, Embeddings, InvalidArgumentError, Match, Point
 from latentspace.notebook import show
 from latentspace.results.listing import Listing
 
@@ -44,7 +44,7 @@ MATCHES = Listing(
             "b",
             -0.123456,
             {"title": "x" * 500, "score": None},
-            vector=np.arange(4, dtype=np.float32),
+            vector=Embeddings(np.arange(4, dtype=np.float32)),
         ),
     ]
 )
