@@ -14,6 +14,7 @@ from index.segments.part import View
 from index.store.operations import WriteOperation
 from index.store.reader import StoreReader
 from index.store.schema import storage_errors
+from index.store.spec_json import check_index_parameters, check_search_parameters
 from index.types import (
     CollectionInfo,
     CollectionSpec,
@@ -99,6 +100,10 @@ class CollectionRuntime:
         """See `Collection.update`."""
         if recipe_name is not None:
             recipe(recipe_name)
+        if index is not None:
+            check_index_parameters(index)
+        if search is not None:
+            check_search_parameters(search)
         if add_fields:
             with storage_errors(f"declaring fields of collection {self.core.name!r}"):
                 declare_fields(self.core, add_fields)

@@ -1,4 +1,4 @@
-"""Any FAISS index factory string, as "factory:STRING"."""
+"""A FAISS index factory string, as "factory:STRING"."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from embedders.vectors import FloatRows
 from index.errors import SpecError
+from index.recipes.factory_grammar import check_factory_string
 from index.recipes.faiss_index import FaissRecipe, faiss_metric
 from index.recipes.faiss_ivf import lists_of_ivf, sample
 from index.search.lists import CoarseLists
@@ -21,13 +22,15 @@ _REFUSED = (faiss.IndexIDMap, faiss.IndexIDMap2)
 
 
 class Factory(FaissRecipe):
-    """Whatever FAISS makes of the string; `ef`, `nprobe` and `rerank` apply where they can.
+    """What FAISS makes of a string of `factory_grammar`.
+
+    `ef`, `nprobe` and `rerank` apply where they can.
 
     Args:
         name: "factory:" and the string.
 
     Raises:
-        SpecError: FAISS does not know the string.
+        SpecError: the string is not one that is served, or FAISS refuses it.
     """
 
     method = "factory"
@@ -37,6 +40,7 @@ class Factory(FaissRecipe):
 
     def __init__(self, name: str) -> None:
         self.name, self._text = name, name.partition(":")[2]
+        check_factory_string(self._text)
         trial = _trial(self._text)
         if isinstance(trial, _REFUSED):
             raise SpecError("recipe", f"{self._text!r}: a segment's rows have ids of their own")

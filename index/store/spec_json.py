@@ -1,6 +1,7 @@
 """Collection specs as JSON, for the store, the manifest and snapshots."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -9,6 +10,16 @@ from index.columns.table import check_fields
 from index.errors import SpecError
 from index.names import MAX_DIM
 from index.types import CollectionSpec, FieldType, IndexParameters, Metric, SearchParameters
+
+# The least and the most of each parameter; 0 stands for the recipe's default. A graph of m links
+# takes 8 * m bytes a row, and building it takes ef_construction comparisons a row.
+INDEX_BOUNDS = {
+    "m": (2, 256),
+    "ef_construction": (4, 4_096),
+    "nlist": (1, 262_144),
+    "pq_bytes": (1, 4_096),
+}
+SEARCH_BOUNDS = {"ef": (1, 100_000), "nprobe": (1, 262_144), "rerank": (1, 100_000)}
 
 
 def dump_spec(spec: CollectionSpec) -> bytes:
@@ -35,7 +46,35 @@ def check_spec(spec: CollectionSpec) -> None:
     if not 1 <= spec.dim <= MAX_DIM:
         raise SpecError("dim", f"dim must be 1 to {MAX_DIM}, not {spec.dim}")
     check_fields(spec.fields)
-    for part in (spec.index, spec.search):
-        for item in dataclasses.fields(part):
-            if getattr(part, item.name) < 0:
-                raise SpecError(item.name, f"{item.name} must not be negative")
+    check_index_parameters(spec.index)
+    check_search_parameters(spec.search)
+
+
+def check_index_parameters(params: IndexParameters) -> None:
+    """Refuses parameters that no index can be built with, in any memory.
+
+    Raises:
+        SpecError: naming the parameter and its bounds.
+    """
+    _check_bounds(params, INDEX_BOUNDS, "index")
+
+
+def check_search_parameters(params: SearchParameters) -> None:
+    """Refuses effort beyond what any search can use.
+
+    Raises:
+        SpecError: naming the parameter and its bounds.
+    """
+    _check_bounds(params, SEARCH_BOUNDS, "search")
+
+
+def _check_bounds(
+    params: IndexParameters | SearchParameters, bounds: Mapping[str, tuple[int, int]], part: str
+) -> None:
+    for name, (least, most) in bounds.items():
+        value = getattr(params, name)
+        if value and not least <= value <= most:
+            raise SpecError(
+                f"{part}.{name}",
+                f"{part}.{name} must be {least} to {most:,}, or 0 for the default, not {value}",
+            )
