@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from embedders.vectors import FloatRows, IndexArray
+from index.errors import PointError
 from index.filter import Filter
 from index.types import (
     CollectionInfo,
@@ -86,6 +87,16 @@ class Collection(ABC):
         Raises:
             QueryError: the rows have another dimension.
             ReadOnlyError, StorageError
+        """
+
+    @abstractmethod
+    def unacceptable(
+        self, ids: Sequence[str], payloads: Sequence[bytes] | None
+    ) -> Mapping[int, PointError]:
+        """What `upsert` would reject by ids and payloads alone, by position: costs no vectors.
+
+        Raises:
+            ReadOnlyError
         """
 
     @abstractmethod

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from embedders.vectors import FloatRows, IndexArray
 from index.base import Collection, ProgressCallback, SearchRequest
 from index.columns.table import check_filter, validate_payload
+from index.errors import PointError
 from index.filter import Filter
 from index.reading import (
     blocks_of,
@@ -18,7 +19,7 @@ from index.reading import (
 )
 from index.runtime import CollectionRuntime
 from index.search.hits import find_hits
-from index.store.accept import accept
+from index.store.accept import accept, unacceptable
 from index.store.operations import Delete, PatchPayload, SelectSlots, Upsert
 from index.types import (
     CollectionInfo,
@@ -65,6 +66,12 @@ class FaissCollection(Collection):
         if not len(accepted):
             return WriteResult(0, self._runtime.view.version, rejected)
         return self._runtime.write(Upsert(accepted, rejected))
+
+    def unacceptable(
+        self, ids: Sequence[str], payloads: Sequence[bytes] | None
+    ) -> Mapping[int, PointError]:
+        """See `Collection.unacceptable`."""
+        return unacceptable(ids, payloads, self._runtime.spec.fields)
 
     def update_payload(
         self,

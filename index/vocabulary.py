@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from embedders.vectors import FloatRows, IndexArray, normalize_rows
 from index.base import Collection, ProgressCallback, SearchRequest
 from index.columns.table import Columns, Selection
-from index.errors import QueryError, ReadOnlyError
+from index.errors import PointError, QueryError, ReadOnlyError
 from index.filter import Filter
 from index.scoring import reported
 from index.search.exact import search_exact
@@ -174,6 +174,12 @@ class VocabularyCollection(Collection):
 
     def upsert(self, points: Points) -> WriteResult:
         """Refused."""
+        raise self._refusal
+
+    def unacceptable(
+        self, ids: Sequence[str], payloads: Sequence[bytes] | None
+    ) -> Mapping[int, PointError]:
+        """Refused, as all writes."""
         raise self._refusal
 
     def update_payload(

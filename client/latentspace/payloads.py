@@ -11,6 +11,9 @@ from latentspace.errors import InvalidArgumentError
 
 Payload = Mapping[str, Any]
 
+#: payload key of a point that holds the digest of what an indexing job made it from
+DIGEST_FIELD = "_digest"
+
 
 def dump_payload(payload: Payload | None, name: str = "payload") -> bytes:
     """A payload as JSON; None is {}. Datetimes are written as RFC 3339, numpy values as numbers.
@@ -35,6 +38,13 @@ def dump_payload(payload: Payload | None, name: str = "payload") -> bytes:
 def load_payload(data: bytes) -> dict[str, Any]:
     """A payload from the wire; nothing is {}."""
     payload: dict[str, Any] = json.loads(data) if data else {}
+    return payload
+
+
+def load_shown_payload(data: bytes) -> dict[str, Any]:
+    """A payload as hits show it: without the digest of an indexing job."""
+    payload = load_payload(data)
+    payload.pop(DIGEST_FIELD, None)
     return payload
 
 

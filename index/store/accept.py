@@ -45,9 +45,19 @@ def accept(points: Points, spec: CollectionSpec) -> tuple[Accepted, Rejected]:
     _check_ids(points.ids, rejected)
     rows = scale_rows(rows, spec, rejected)
     codes = _codes(points, rejected)
-    payloads, objects = _objects(points, spec.fields, rejected)
+    payloads, objects = _objects(points.payloads, len(points), spec.fields, rejected)
     accepted = Accepted(points.ids, codes, payloads, objects, rows)
     return (_without(accepted, rejected) if rejected else accepted), rejected
+
+
+def unacceptable(
+    ids: Sequence[str], payloads: Sequence[bytes] | None, fields: Mapping[str, FieldType]
+) -> Rejected:
+    """What is rejected whatever its vectors, by position."""
+    rejected: Rejected = {}
+    _check_ids(ids, rejected)
+    _objects(payloads, len(ids), fields, rejected)
+    return rejected
 
 
 def scale_rows(rows: FloatRows, spec: CollectionSpec, rejected: Rejected) -> FloatRows:
@@ -118,11 +128,14 @@ def _codes(points: Points, rejected: Rejected) -> Sequence[int]:
 
 
 def _objects(
-    points: Points, fields: Mapping[str, FieldType], rejected: Rejected
+    given: Sequence[bytes] | None,
+    count: int,
+    fields: Mapping[str, FieldType],
+    rejected: Rejected,
 ) -> tuple[Sequence[bytes], Sequence[Mapping[str, Any]]]:
-    if points.payloads is None:
-        return [b"{}"] * len(points), [{}] * len(points)
-    payloads = [payload or b"{}" for payload in points.payloads]
+    if given is None:
+        return [b"{}"] * count, [{}] * count
+    payloads = [payload or b"{}" for payload in given]
     objects: list[Mapping[str, Any]] = []
     for position, payload in enumerate(payloads):
         try:

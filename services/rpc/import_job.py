@@ -1,7 +1,7 @@
 """In the child process of an import: an indexing job against the server that started it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ def run(parent: Parent, argument: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         "collection": argument["collection"],
         **{name: value for name, value in asdict(done).items() if name not in UNTOLD},
+        "left_out": dict(source.left_out()),
         "failures": [asdict(bad) for bad in watch.first],
         "dead_letters": str(letters) if done.failed else "",
         "provenance": {
@@ -82,6 +83,10 @@ class Confined(Source):
     def count(self) -> int | None:
         """Items of the source."""
         return self._source.count()
+
+    def left_out(self) -> Mapping[str, int]:
+        """What the source passed over."""
+        return self._source.left_out()
 
     def __iter__(self) -> Iterator[Record | BadRecord]:
         for item in self._source:
@@ -109,7 +114,8 @@ def open_records(path: Path, said: SourceOptions, allowed: Sources) -> Source:
         if part.is_symlink():
             allowed.find(str(part))
     # who names columns or a kind means the file as such
-    export = open_export(path) if said == SourceOptions() else None
+    plain = replace(said, declared={}) == SourceOptions()
+    export = open_export(path) if plain else None
     return open_source(str(path), said) if export is None else Distinct(export)
 
 

@@ -36,6 +36,9 @@ class ImportParams:
     delimiter: str = ""
     quotes: bool = True
     header: bool = False
+    declared: Mapping[str, FieldType] = field(default_factory=dict)
+    list_delimiter: str = ","
+    keep_text: bool = False
     batch_items: Annotated[int, Field(ge=1, le=1024)] = 256
     delete_missing: bool = False
     max_errors: Count | None = None
@@ -63,6 +66,9 @@ class ImportParams:
             delimiter=self.delimiter,
             quotes=self.quotes,
             header=self.header,
+            declared=self.declared,
+            list_delimiter=self.list_delimiter,
+            keep_text=self.keep_text,
         )
 
     def job(self, collection: str) -> JobOptions:

@@ -95,11 +95,21 @@ async def make_points(
         modalities = writes.modalities or ["vector"] * len(writes.ids)
         points = Points(writes.ids, writes.vectors.rows, payloads, modalities)
         return Made(points, range(len(writes.ids)))
+    # what is refused anyway costs no encoding
+    pool = collections.pools.prepare
+    refused = await run_in(pool, collection.unacceptable, writes.ids, payloads)
+    errors: dict[int, Exception] = dict(refused)
+    good = [i for i in range(len(writes.ids)) if i not in errors]
+    if not good:
+        return Made(Points([], None), [], errors)
+    items = [writes.items[i] for i in good]
     embedded = await collections.embed(
-        collection, "points.inputs", writes.items, writes.options, deadline, patient=patient
+        collection, "points.inputs", items, writes.options, deadline, patient=patient
     )
-    errors = dict(embedded.errors)
-    rows, places = one_row_each(embedded, len(writes.items), errors)
+    failed = dict(embedded.errors)
+    rows, kept = one_row_each(embedded, len(items), failed)
+    errors |= {good[i]: error for i, error in failed.items()}
+    places = [good[i] for i in kept]
     points = Points(
         [writes.ids[i] for i in places],
         embedded.rows[rows],

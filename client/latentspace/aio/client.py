@@ -96,6 +96,11 @@ class AsyncClient(
         """The server's "host:port"."""
         return self._rpc.target
 
+    @property
+    def max_message_bytes(self) -> int:
+        """Limit of one message, both ways."""
+        return self._rpc.options.max_message_bytes
+
     async def close(self) -> None:
         """Closes the connection; calls under way are cancelled."""
         await self._rpc.close()

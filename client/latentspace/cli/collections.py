@@ -16,6 +16,7 @@ from latentspace.cli.options import FilterOption, filter_of
 from latentspace.cli.output import Output
 from latentspace.enums import FieldType, Metric
 from latentspace.errors import LatentspaceError, PartialError
+from latentspace.payloads import DIGEST_FIELD
 from latentspace.results.point import Point
 from latentspace.sync.client import Client
 
@@ -138,14 +139,17 @@ def add_collections(app: typer.Typer) -> None:
 
 def _show(out: Output, points: Iterable[Point], with_vectors: bool) -> None:
     out.records(
-        (point_record(point, with_vectors) for point in points),
+        (point_record(point, with_vectors, whole=out.as_json) for point in points),
         ("id", "payload", "modality", *(["vector"] if with_vectors else [])),
     )
 
 
-def point_record(point: Point, with_vectors: bool) -> dict[str, Any]:
-    """A point as it is printed."""
-    record = {"id": point.id, "payload": point.payload, "modality": point.modality}
+def point_record(point: Point, with_vectors: bool, *, whole: bool = True) -> dict[str, Any]:
+    """A point as it is printed; where it need not be whole, without the digest of a job."""
+    payload = point.payload
+    if payload and not whole:
+        payload = {name: value for name, value in payload.items() if name != DIGEST_FIELD}
+    record = {"id": point.id, "payload": payload, "modality": point.modality}
     return {**record, "vector": point.vector} if with_vectors else record
 
 

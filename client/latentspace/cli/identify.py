@@ -18,7 +18,6 @@ from latentspace.cli.options import (
 )
 from latentspace.cli.output import Output
 from latentspace.errors import LatentspaceError, NotFoundError, PartialError
-from latentspace.indexing.options import DIGEST_FIELD
 from latentspace.results.embedding import Region
 from latentspace.results.identification import Identified
 from latentspace.results.search import Match
@@ -102,7 +101,7 @@ def _nameless(faces: Sequence[Identified]) -> Match | None:
 
 def _no_label(label: str, match: Match) -> LatentspaceError:
     """A face is known, and its point does not say whose it is: most likely a misspelt --label."""
-    fields = ", ".join(sorted(name for name in match.payload or {} if name != DIGEST_FIELD))
+    fields = ", ".join(sorted(match.payload or {}))
     return NotFoundError(
         f"its face is known, but point {match.id!r} has no payload field {label!r} (--label);"
         f" it has: {fields or 'none'}"

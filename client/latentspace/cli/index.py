@@ -1,5 +1,6 @@
 """latentspace index"""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ import typer
 from latentspace.cli.collections import fields_of
 from latentspace.cli.command import command
 from latentspace.cli.exits import UsageError
-from latentspace.cli.indexed import NewCollection, ensure_collection
+from latentspace.cli.indexed import NewCollection, declared_fields, filled_collection
 from latentspace.cli.on_server import index_on_server
 from latentspace.cli.output import Output
 from latentspace.cli.running import Run, run_told
@@ -75,6 +76,12 @@ def index(
     header: Annotated[
         bool, typer.Option("--header", help="An edge list begins with names of its columns.")
     ] = False,
+    list_delimiter: Annotated[
+        str, typer.Option(help="Between the parts of a keyword_list in a cell of CSV.")
+    ] = ",",
+    keep_text: Annotated[
+        bool, typer.Option("--keep-text", help="Keep embedded texts in the payload too.")
+    ] = False,
     role: Annotated[str, typer.Option(help="document (the default) or another.")] = "",
     resize: Annotated[
         int,
@@ -119,27 +126,30 @@ def index(
         delimiter=delimiter,
         quotes=quotes,
         header=header,
+        declared=_declared(client, collection, fields),
+        list_delimiter=list_delimiter,
+        keep_text=keep_text,
     )
     wanted = NewCollection(collection, model, dim, metric, recipe, fields)
     embed = EmbedOptions(role=role) if role else EmbedOptions()
     options = JobOptions(collection, batch, delete_missing, max_errors, resize, embed)
     if on_server:
         _check_on_server(source, dead_letters, ray)
-        ensure_collection(client, wanted)
-        index_on_server(client, out, source, said, options)
+        with filled_collection(client, wanted):
+            index_on_server(client, out, source, said, options)
         return
     if dead_letters is not None and _same(dead_letters, Path(source)):
         raise UsageError(f"--dead-letters {dead_letters} is the source, and would be overwritten")
     engine = _ray() if ray else None
     records = _opened(source, said)
-    ensure_collection(client, wanted, records)
-    if isinstance(records, ExportSource):
-        records = Distinct(records)
-    run: Run = partial(run_job, client, records, options)
-    if engine is not None:
-        cluster = ClusterOptions(ray, ray_readers, ray_encoders, ray_gpus)
-        run = partial(engine, client.target, records, options, cluster)
-    run_told(out, records, options, dead_letters, run)
+    with filled_collection(client, wanted, records):
+        if isinstance(records, ExportSource):
+            records = Distinct(records)
+        run: Run = partial(run_job, client, records, options)
+        if engine is not None:
+            cluster = ClusterOptions(ray, ray_readers, ray_encoders, ray_gpus)
+            run = partial(engine, client.target, records, options, cluster)
+        run_told(out, records, options, dead_letters, run)
 
 
 def add_index(app: typer.Typer) -> None:
@@ -155,6 +165,12 @@ def _types(source: str, kind: SourceKind | None, fields: dict[str, str]) -> dict
     if not by_name and kind not in (SourceKind.CSV, SourceKind.TSV):
         return {}
     return {name: FieldType(one) for name, one in fields.items()}
+
+
+def _declared(client: Client, collection: str, fields: dict[str, str]) -> dict[str, FieldType]:
+    """Types of the fields that the collection has, or will have."""
+    known = {**declared_fields(client, collection), **fields}
+    return {name: FieldType(kind) for name, kind in known.items()}
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -175,11 +191,12 @@ def _check_on_server(source: str, dead_letters: Path | None, ray: str) -> None:
 def _opened(source: str, said: SourceOptions) -> Source:
     try:
         if is_foreign(source):
-            if said != SourceOptions():
+            if replace(said, declared={}) != SourceOptions():
                 raise UsageError(f"{source}: options of files mean nothing for a collection")
             return open_foreign(source)
         # who names columns or a kind means the file as such
-        export = open_export(Path(source)) if said == SourceOptions() else None
+        plain = replace(said, declared={}) == SourceOptions()
+        export = open_export(Path(source)) if plain else None
         return export or open_source(source, said)
     except (SourceError, ExportError) as error:
         raise UsageError(str(error)) from error

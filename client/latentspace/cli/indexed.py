@@ -1,10 +1,12 @@
 """The collection that a job writes into: found, or made."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from latentspace.cli.exits import UsageError
 from latentspace.enums import Metric
-from latentspace.errors import NotFoundError, RequestError
+from latentspace.errors import LatentspaceError, NotFoundError, RequestError
 from latentspace.indexing.export_format import ExportSource
 from latentspace.indexing.records import Source
 from latentspace.results.collection import Collection
@@ -31,6 +33,25 @@ class NewCollection:
     fields: dict[str, str] = field(default_factory=dict)
 
 
+@contextmanager
+def filled_collection(
+    client: Client, wanted: NewCollection, source: Source | None = None
+) -> Iterator[Collection]:
+    """`ensure_collection` for the job inside.
+
+    A new one does not outlive a job that failed before it wrote anything: the next try may be of
+    another model.
+    """
+    try:
+        client.collection(wanted.name)
+    except NotFoundError:
+        made = ensure_collection(client, wanted, source)
+        with _removed_if_empty(client, made.name):
+            yield made
+    else:
+        yield ensure_collection(client, wanted, source)
+
+
 def ensure_collection(
     client: Client, wanted: NewCollection, source: Source | None = None
 ) -> Collection:
@@ -52,6 +73,27 @@ def ensure_collection(
         raise UsageError(f"--model {wanted.model}: {wanted.name} is there and is of {holds}")
     missing = {name: kind for name, kind in wanted.fields.items() if name not in found.fields}
     return client.update_collection(wanted.name, add_fields=missing) if missing else found
+
+
+def declared_fields(client: Client, name: str) -> Mapping[str, str]:
+    """Fields of a collection and their types; none where it is not there."""
+    try:
+        fields = client.collection(name).fields
+    except NotFoundError:
+        return {}
+    return {field: str(kind) for field, kind in fields.items() if kind is not None}
+
+
+@contextmanager
+def _removed_if_empty(client: Client, name: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # a server that is away keeps it
+        with suppress(LatentspaceError):
+            if not client.count(name):
+                client.delete_collection(name)
+        raise
 
 
 def _created(client: Client, wanted: NewCollection, source: Source | None) -> Collection:

@@ -1,15 +1,16 @@
 """Records beside what is stored of them: which have to be written, and as what."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from latentspace.errors import LatentspaceError
-from latentspace.images import image_bytes
+from latentspace.indexing.checking import checked
 from latentspace.indexing.digests import digest_of
 from latentspace.indexing.options import DIGEST_FIELD, JobOptions
 from latentspace.indexing.records import BadRecord, Record
 from latentspace.indexing.resizing import smaller
+from latentspace.indexing.sources.reasons import Reason, RecordError
 from latentspace.inputs import ImageInput
 from latentspace.requests.importing import NewPoint
 from latentspace.sync.client import Client
@@ -34,16 +35,25 @@ def settings_of(options: JobOptions) -> dict[str, Any]:
     return {"resize": options.resize, **options.embed}
 
 
-def read(item: Record | BadRecord, settings: Mapping[str, Any]) -> Read | BadRecord:
-    """A record with its image read, or why that cannot be."""
+def read(item: Record | BadRecord, settings: Mapping[str, Any], dim: int = 0) -> Read | BadRecord:
+    """A record with its image read, or why it cannot be sent.
+
+    Args:
+        dim: of the collection's vectors; 0 where it is not known.
+    """
     if isinstance(item, BadRecord):
         return item
     try:
-        if isinstance(item.input, ImageInput) and not isinstance(item.input.source, bytes):
-            item = replace(item, input=ImageInput(image_bytes(item.input.source)))
-        return Read(item, digest_of(item, settings))
-    except (OSError, LatentspaceError) as error:
-        return BadRecord(item.place, "UNREADABLE", str(error), item.id)
+        record = checked(item, dim)
+        return Read(record, digest_of(record, settings))
+    except RecordError as error:
+        return BadRecord(item.place, error.reason, str(error), _known_id(item))
+    except (OSError, ValueError, LatentspaceError) as error:
+        return BadRecord(item.place, Reason.UNREADABLE, str(error), _known_id(item))
+
+
+def _known_id(record: Record) -> str:
+    return record.id if isinstance(record.id, str) else ""
 
 
 def changed(client: Client, collection: str, batch: Sequence[Read]) -> list[Read]:

@@ -7,10 +7,13 @@ from typing import Any
 
 from latentspace.images import image_bytes
 from latentspace.indexing.records import Record
+from latentspace.indexing.sources.reasons import Reason, RecordError
 from latentspace.inputs import ImageInput, KeyInput, TextInput, VectorInput
 from latentspace.payloads import dump_payload
 
 DIGEST_BYTES = 16
+# the server keeps 64 KiB, of which the digest itself takes some
+MAX_PAYLOAD_BYTES = 64 * 1024 - 64
 
 
 def digest_of(record: Record, settings: Mapping[str, Any]) -> str:
@@ -18,12 +21,20 @@ def digest_of(record: Record, settings: Mapping[str, Any]) -> str:
 
     Args:
         settings: what else changes the point, such as the size that images are made.
+
+    Raises:
+        RecordError: the payload is larger than the server keeps.
+        InvalidArgumentError: it cannot be written as JSON, or an image cannot be read.
     """
+    payload = dump_payload(record.payload)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        message = f"the payload has {len(payload)} bytes; at most 64 KiB are kept, with the digest"
+        raise RecordError(Reason.BAD_PAYLOAD, message)
     found = blake2b(digest_size=DIGEST_BYTES)
     for part in (
         type(record.input).__name__.encode(),
         content_of(record),
-        dump_payload(record.payload),
+        payload,
         json.dumps(settings, sort_keys=True, default=str).encode(),
     ):
         # lengths keep parts apart

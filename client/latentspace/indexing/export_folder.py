@@ -15,16 +15,18 @@ from latentspace.indexing.export_format import About, ExportError, ExportSource,
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record
 from latentspace.indexing.sources.fields import id_of
-from latentspace.indexing.sources.reasons import RecordError
+from latentspace.indexing.sources.opening import text_errors
+from latentspace.indexing.sources.reasons import Reason, RecordError
 from latentspace.inputs import VectorInput
 from latentspace.payloads import dump_payload
 from latentspace.results.point import Point
+from latentspace_text import Line, read_lines
 
 VECTORS, IDS, PAYLOADS, META = "vectors.npy", "ids.txt", "payloads.jsonl", "meta.json"
 MODALITIES = "modalities.txt"
 EXPORT_FILES = (VECTORS, IDS, PAYLOADS, MODALITIES, META)
 #: files that may be missing, and the line that then stands for each of theirs
-ABSENT = {PAYLOADS: b"{}", MODALITIES: b""}
+ABSENT = {PAYLOADS: "{}", MODALITIES: ""}
 
 
 class FolderWriter:
@@ -46,13 +48,13 @@ class FolderWriter:
         """Adds points.
 
         Raises:
-            ExportError: an id has a line break.
+            ExportError: an id would be read as another, as one with a line break.
         """
         for point in points:
-            if "\n" in point.id:
+            if not _is_line(point.id):
                 raise ExportError(
-                    f"the id {point.id!r:.80} has a line break, which {IDS} cannot hold: "
-                    "export to a .parquet file"
+                    f"the id {point.id!r:.80} has a line break, or begins or ends with what a line "
+                    f"does not keep, so {IDS} cannot hold it: export to a .parquet file"
                 )
         rows = np.stack([np.asarray(point.vector, "<f4") for point in points])
         self._vectors.write(rows.tobytes())
@@ -80,8 +82,8 @@ class FolderWriter:
 class FolderExport(ExportSource):
     """The points of a folder that `FolderWriter` wrote, or of one like it made by hand.
 
-    Needed are vectors.npy, any number format, (n, dim), and ids.txt, n lines; payloads.jsonl,
-    modalities.txt and meta.json may be left out.
+    Needed are vectors.npy, any number format, (n, dim), and ids.txt, n lines by the rules of
+    `latentspace_text`; payloads.jsonl, modalities.txt and meta.json may be left out.
 
     Raises:
         SourceError: not such a folder.
@@ -112,32 +114,52 @@ class FolderExport(ExportSource):
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Record | BadRecord]:
+        """The points.
+
+        Raises:
+            SourceError: a file has not a line for each vector, so that none can be told apart.
+        """
+        for name in (IDS, PAYLOADS, MODALITIES):
+            self._check_lines(self._folder / name)
         space_id = self.about.space_id if self.about else ""
         columns = (self._lines(name) for name in (IDS, PAYLOADS, MODALITIES))
-        lines = zip(self._rows, *columns, strict=True)
-        try:
-            for number, (row, id, payload, kind) in enumerate(lines, start=1):
-                place = f"{self.name}:{number}"
-                modality = modality_of(kind.decode())
-                vector = VectorInput(row.astype(np.float32), space_id, modality)
-                yield _record(id.decode(), vector, payload, place)
-        except ValueError as error:
-            raise SourceError(
-                f"{self.name}: {VECTORS}, {IDS}, {PAYLOADS} and {MODALITIES} do not belong"
-                f" together ({error})"
-            ) from error
+        for number, (row, *lines) in enumerate(zip(self._rows, *columns, strict=False), start=1):
+            place = f"{self.name}:{number}"
+            try:
+                yield _record(row, *lines, space_id=space_id, place=place)
+            except RecordError as error:
+                known = "" if lines[0].fault else lines[0].text
+                yield BadRecord(place, error.reason, str(error), known)
 
-    def _lines(self, name: str) -> Iterator[bytes]:
+    def _lines(self, name: str) -> Iterator[Line]:
         path = self._folder / name
         if name in ABSENT and not path.exists():
-            yield from repeat(ABSENT[name], len(self._rows))
+            return repeat(Line(0, ABSENT[name]), len(self._rows))
+        return _read(path)
+
+    def _check_lines(self, path: Path) -> None:
+        """Refuses a file that has fewer or more lines than there are vectors.
+
+        Blank lines at the end are nothing.
+        """
+        if path.name in ABSENT and not path.exists():
             return
-        try:
-            with path.open("rb") as lines:
-                for line in lines:
-                    yield line.removesuffix(b"\n")
-        except OSError as error:
-            raise SourceError(f"{path}: {error.strerror}") from error
+        count = last = 0
+        for line in _read(path):
+            count = line.number
+            last = last if line.is_blank else count
+        rows = len(self._rows)
+        if not last <= rows <= count:
+            lines = last if last > rows else count
+            raise SourceError(
+                f"{path}: has {lines} lines for the {rows} vectors of {VECTORS}: they do not belong"
+                " together, a line for each vector is needed"
+            )
+
+
+def _is_line(id: str) -> bool:
+    is_plain = not id.startswith("\ufeff") and not id.endswith("\r") and bool(id.strip())
+    return is_plain and "\n" not in id and "\0" not in id
 
 
 def is_folder_export(folder: Path) -> bool:
@@ -145,17 +167,29 @@ def is_folder_export(folder: Path) -> bool:
     return (folder / VECTORS).is_file() and (folder / IDS).is_file()
 
 
-def _record(id: str, vector: VectorInput, payload: bytes, place: str) -> Record | BadRecord:
+def _read(path: Path) -> Iterator[Line]:
+    with text_errors():
+        yield from read_lines(path)
+
+
+def _record(
+    row: NDArray[Any], id: Line, payload: Line, modality: Line, *, space_id: str, place: str
+) -> Record:
+    for name, line in ((IDS, id), (PAYLOADS, payload), (MODALITIES, modality)):
+        if line.fault:
+            raise RecordError(Reason.UNREADABLE, f"{name}: the line {line.fault}")
+    if id.is_blank:
+        raise RecordError(Reason.NO_ID, f"{IDS}: the line is blank")
     try:
-        found: Any = json.loads(payload)
-        if not isinstance(found, dict):
-            raise ValueError("not an object")
-        id = id_of(id)
-    except RecordError as error:
-        return BadRecord(place, error.reason, str(error))
-    except ValueError as error:
-        return BadRecord(place, "UNREADABLE", f"{PAYLOADS}: {error}", id)
-    return Record(id, vector, found, place)
+        known: Any = json.loads(payload.text)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(Reason.UNREADABLE, f"{PAYLOADS}: {error}") from None
+    if not isinstance(known, dict):
+        raise RecordError(Reason.UNREADABLE, f"{PAYLOADS}: not an object")
+    with np.errstate(over="ignore"):
+        values = row.astype(np.float32)
+    vector = VectorInput(values, space_id, modality_of(modality.text.strip()))
+    return Record(id_of(id.text), vector, known, place)
 
 
 def _write_head(file: BinaryIO, rows: int, dim: int) -> int:

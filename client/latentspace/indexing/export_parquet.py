@@ -13,6 +13,16 @@ from latentspace.enums import FieldType
 from latentspace.indexing.export_format import About, ExportSource, arrow_module, modality_of
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record
+from latentspace.indexing.sources.fields import id_of
+from latentspace.indexing.sources.reasons import Reason, RecordError
+from latentspace.indexing.sources.row_groups import (
+    BadCell,
+    BadRows,
+    read_batches,
+    refuse_unread,
+    values_of,
+    vectors_of,
+)
 from latentspace.inputs import VectorInput
 from latentspace.payloads import dump_payload
 from latentspace.results.point import Point
@@ -23,7 +33,6 @@ COLUMNS = ("id", "vector", "modality", "payload")
 # a row group is written when it has so many rows or bytes: memory stays flat
 GROUP_ROWS = 16_384
 GROUP_BYTES = 32 * 2**20
-READ_ROWS = 1024
 
 Cells = dict[str, list[Any]]
 
@@ -165,27 +174,42 @@ class ParquetExport(ExportSource):
         return rows
 
     def __iter__(self) -> Iterator[Record | BadRecord]:
-        wanted = [*COLUMNS, *self.about.columns]
-        row = 0
-        try:
-            for batch in self._file.iter_batches(READ_ROWS, columns=wanted):
-                yield from self._records(batch, row)
-                row += batch.num_rows
-        except (OSError, ValueError) as error:
-            raise SourceError(f"{self.name}: row {row} or after: {error}") from error
+        unread: list[BadRows] = []
+        for part in read_batches(self._file, [*COLUMNS, *self.about.columns]):
+            if isinstance(part, BadRows):
+                unread.append(part)
+                yield part.record(self.name)
+            else:
+                yield from self._records(*part)
+        refuse_unread(self.name, unread)
 
-    def _records(self, batch: Any, first: int) -> Iterator[Record | BadRecord]:
-        rows = batch.column("vector").flatten().to_numpy().reshape(-1, self.dim)
-        ids, kinds, payloads = (
-            batch.column(name).to_pylist() for name in ("id", "modality", "payload")
-        )
-        cells = {name: batch.column(name).to_pylist() for name in self.about.columns}
-        for i, (id, kind, text) in enumerate(zip(ids, kinds, payloads, strict=True)):
-            place = f"{self.name}:{first + i + 1}"
-            own = {name: column[i] for name, column in cells.items() if column[i] is not None}
-            payload = {**json.loads(text or "{}"), **own}
-            vector = VectorInput(rows[i], self.about.space_id, modality_of(kind))
-            yield Record(id, vector, payload, place)
+    def _records(self, first: int, batch: Any) -> Iterator[Record | BadRecord]:
+        names = [name for name in batch.schema.names if name != "vector"]
+        columns = {name: values_of(batch.column(name)) for name in names}
+        for i, vector in enumerate(vectors_of(batch.column("vector"))):
+            row = {name: column[i] for name, column in columns.items()}
+            place = f"{self.name}:{first + i}"
+            try:
+                yield self._record(row, vector, place)
+            except RecordError as error:
+                known = row["id"] if isinstance(row["id"], str) else ""
+                yield BadRecord(place, error.reason, str(error), known)
+
+    def _record(self, row: dict[str, Any], vector: Any, place: str) -> Record:
+        if vector is None:
+            raise RecordError(Reason.NO_INPUT, "there is no vector")
+        for name, value in row.items():
+            if isinstance(value, BadCell):
+                raise RecordError(Reason.UNREADABLE, f"{name}: {value.message}")
+        try:
+            payload = json.loads(row["payload"] or "{}")
+        except (ValueError, RecursionError) as error:
+            raise RecordError(Reason.BAD_PAYLOAD, f"payload: not JSON: {error}") from None
+        if not isinstance(payload, dict):
+            raise RecordError(Reason.BAD_PAYLOAD, "payload: not an object")
+        own = {name: row[name] for name in self.about.columns if row[name] is not None}
+        item = VectorInput(vector, self.about.space_id, modality_of(row["modality"]))
+        return Record(id_of(row["id"]), item, {**payload, **own}, place)
 
 
 def is_parquet_export(path: Path) -> bool:

@@ -9,10 +9,12 @@ from latentspace.calls import MIB, CallKind, RetryPolicy
 from latentspace.chunks import split
 from latentspace.images import FilePart
 from latentspace.indexing.ahead import ahead, mapped
+from latentspace.indexing.checking import check_size
 from latentspace.indexing.comparing import Read, changed, new_point, read, settings_of
 from latentspace.indexing.mirroring import SourceIds, delete_missing
 from latentspace.indexing.options import JobOptions, OnFailed, OnProgress, Progress
 from latentspace.indexing.records import BadRecord, Record, Source
+from latentspace.indexing.sources.reasons import RecordError
 from latentspace.indexing.tally import Tally
 from latentspace.inputs import ImageInput
 from latentspace.requests.importing import NewPoint
@@ -29,6 +31,8 @@ BATCHES_AHEAD, BATCH_BYTES = 2, 16 * MIB
 PATIENCE = RetryPolicy(max_attempts=120, max_pause_s=5.0)
 PATIENCE_S = 600.0
 WAITING = (CallKind.READ, CallKind.WRITE)
+# of a message with one point: its id, payload and framing
+OVERHEAD_BYTES = 128 * 1024
 
 
 def run_job(
@@ -53,11 +57,12 @@ def run_job(
         TooManyErrorsError: more records failed than `options.max_errors`.
         LatentspaceError: the server refuses the job, or cannot be reached any more.
     """
-    client.collection(options.collection)  # at once, and not patiently: is there such a thing?
+    # at once, and not patiently: is there such a thing?
+    dim = client.collection(options.collection).dim
     tally = Tally(source.count(), options.max_errors, on_progress, on_failed)
     finished = False
     with patient(client) as waiting:
-        job = _Job(waiting, source, options, tally)
+        job = _Job(waiting, source, options, tally, dim)
         try:
             job.write()
             if options.delete_missing:
@@ -74,8 +79,11 @@ def patient(client: Client) -> Client:
 
 
 class _Job:
-    def __init__(self, client: Client, source: Source, options: JobOptions, tally: Tally) -> None:
+    def __init__(
+        self, client: Client, source: Source, options: JobOptions, tally: Tally, dim: int
+    ) -> None:
         self._client, self._source, self._options, self._tally = client, source, options, tally
+        self._dim = dim
         self._settings = settings_of(options)
         #: where the records under way stand, by id
         self._places: dict[str, str] = {}
@@ -119,11 +127,24 @@ class _Job:
             to_write = changed(self._client, self._options.collection, batch)
             self._tally.add(unchanged=len(batch) - len(to_write))
             self._places |= {one.record.id: one.record.place for one in to_write}
-            if to_write:
-                yield list(pool.map(self._point, to_write))
+            if points := self._sendable(pool.map(self._point, to_write), to_write):
+                yield points
+
+    def _sendable(self, points: Iterable[NewPoint], batch: Sequence[Read]) -> list[NewPoint]:
+        """Those that a message can hold; the others failed."""
+        kept: list[NewPoint] = []
+        for point, one in zip(points, batch, strict=True):
+            try:
+                check_size(point, self._client.max_message_bytes - OVERHEAD_BYTES)
+                kept.append(point)
+            except RecordError as error:
+                self._places.pop(point.id)
+                bad = BadRecord(one.record.place, error.reason, str(error), point.id)
+                self._tally.fail(bad)
+        return kept
 
     def _read_all(self, items: Sequence[Record | BadRecord]) -> list[Read | BadRecord]:
-        return [read(item, self._settings) for item in items]
+        return [read(item, self._settings, self._dim) for item in items]
 
     def _good(self, parts: Iterable[Sequence[Read | BadRecord]]) -> Iterator[Read]:
         """Those that could be read; all are counted, and their ids remembered."""

@@ -4,10 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from latentspace.indexing.records import BadRecord
+from latentspace.payloads import DIGEST_FIELD as DIGEST_FIELD
 from latentspace.requests.options import EmbedOptions
-
-#: payload key of a point that holds the digest of what it was made from
-DIGEST_FIELD = "_digest"
 
 
 class SourceError(Exception):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latentspace.enums import Modality, from_wire
 from latentspace.errors import LatentspaceError
-from latentspace.payloads import load_payload
+from latentspace.payloads import load_shown_payload
 from latentspace.results.listing import Listing, html_or_nothing
 from latentspace.results.plan import SearchPlan
 from latentspace.results.timing import NO_TIMING, Timing
@@ -34,7 +34,7 @@ class Match:
     """A point that was found; higher scores are better.
 
     Args:
-        payload: None where not asked for.
+        payload: None where not asked for; without the `_digest` of indexing jobs.
         vector: float32 (dim,); None where not asked for.
         group: value of the field that points are grouped by; None where they are not.
     """
@@ -94,7 +94,7 @@ class SearchResult:
 
     def payload(self, query: int, rank: int) -> dict[str, Any] | None:
         """The payload of one match; None where payloads were not asked for."""
-        return None if self._payloads is None else load_payload(self._payloads[query, rank])
+        return None if self._payloads is None else load_shown_payload(self._payloads[query, rank])
 
     def group(self, query: int, rank: int) -> Group:
         """The group of one match; None where points are not grouped."""
@@ -120,7 +120,7 @@ class SearchResult:
             kinds = [from_wire(Modality, one) for one in self._modalities[inside].tolist()]
             found["modality"] = _objects([one.value if one else None for one in kinds])
         if self._payloads is not None:
-            found["payload"] = _objects([load_payload(one) for one in self._payloads[inside]])
+            found["payload"] = _objects([load_shown_payload(one) for one in self._payloads[inside]])
         if self.vectors is not None:
             found["vector"] = self.vectors[inside]
         return found
@@ -192,7 +192,7 @@ def matches_of(results: search_service_pb2.SearchResults) -> Listing[Match]:
     """The matches of a single query, without the detour over arrays."""
     scores = floats(results.scores).tolist()
     absent = [None] * len(scores)
-    payloads = list(map(load_payload, results.payloads)) or absent
+    payloads = list(map(load_shown_payload, results.payloads)) or absent
     kinds = [from_wire(Modality, number) for number in results.modalities] or absent
     vectors = list(unpack(results.vectors)) if results.vectors.count else absent
     groups = list(map(json.loads, results.groups)) or absent

@@ -97,6 +97,11 @@ class Client(
         """The server's "host:port"."""
         return self._rpc.target
 
+    @property
+    def max_message_bytes(self) -> int:
+        """Limit of one message, both ways."""
+        return self._rpc.options.max_message_bytes
+
     def close(self) -> None:
         """Closes the connection; calls under way are cancelled."""
         self._rpc.close()

@@ -11,7 +11,7 @@ import pytest
 
 from latentspace.enums import Modality
 from latentspace.indexing.options import SourceError
-from latentspace.indexing.records import Record
+from latentspace.indexing.records import BadRecord, Record
 from latentspace.indexing.sources import parquet
 from latentspace.inputs import ImageInput, VectorInput
 from tests.client.indexing.reading import fault, opened, read, records, row, until_error
@@ -155,13 +155,29 @@ def test_damaged_files(tmp_path: Path) -> None:
     assert items == []
     assert "damaged or cut off" in message
     assert opened(path).count() is None
-    # pages of the last row group overwritten
-    offset = footer.row_group(2).column(0).data_page_offset
+    # pages of the second row group overwritten: the third is read
+    offset = footer.row_group(1).column(0).data_page_offset
     path.write_bytes(data[:offset] + b"\xff" * 5000 + data[offset + 5000 :])
     items, message = until_error(opened(path))
-    assert [row(one)[1] for one in items] == texts[: len(items)]
-    assert len(items) in range(1000, 2001)
-    assert f"row {len(items) + 1}: damaged" in message
+    good = [row(one)[:2] for one in items if isinstance(one, Record)]
+    assert good[:1000] == [(str(i), texts[i - 1]) for i in range(1, 1001)]
+    assert good[-1000:] == [(str(i), texts[i - 1]) for i in range(2001, 3001)]
+    (bad,) = [one for one in items if isinstance(one, BadRecord)]
+    first = len(good) - 999
+    assert fault(bad) == (f"rows.parquet:{first}-2000", "UNREADABLE", "")
+    assert f"row {first}: damaged" in message
+
+
+def test_a_value_that_cannot_be_read_fails_alone(tmp_path: Path) -> None:
+    times = pa.array([0, 2**62, 10**15, -(2**62)], pa.timestamp("us"))
+    dates = pa.array([0, 1, 2**30, 3], pa.date32())
+    path = tmp_path / "rows.parquet"
+    write(path, {"text": ["a", "b", "c", "d"], "at": times, "day": dates})
+    first, *bad = read(path)
+    assert row(first) == ("1", "a", {"at": "1970-01-01T00:00:00+00:00", "day": "1970-01-01"})
+    assert [fault(one) for one in bad] == [
+        (f"rows.parquet:{i}", "BAD_PAYLOAD", str(i)) for i in (2, 3, 4)
+    ]
 
 
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ class CsvSource(Source):
         form = CellFormat(delimiter, self._quotes, _is_spaced(head, delimiter))
         rows = self._rows(lines, form)
         names = self._header(rows)
-        layout = self._columns.layout(names, self.name, self._lines.folder)
+        layout = self._columns.layout(names, self.name, self._lines.folder, cells=True)
         try:
             for number, row in enumerate(rows, 1):
                 yield self._record(layout, names, row, number)

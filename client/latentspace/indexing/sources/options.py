@@ -28,7 +28,8 @@ class SourceOptions:
 
     Args:
         kind: by default what the path is or its suffix says.
-        id_column, input_column, input_kind, payload_columns, types: see `Columns`.
+        id_column, input_column, input_kind, payload_columns, types, declared, list_delimiter,
+            keep_text: see `Columns`.
         glob: of images below a folder, see `FolderSource`.
         recursive: folders in the folder as well.
         paragraphs: of a text, up to a blank line, instead of lines.
@@ -49,11 +50,21 @@ class SourceOptions:
     delimiter: str = ""
     quotes: bool = True
     header: bool = False
+    declared: Mapping[str, FieldType] = field(default_factory=dict)
+    list_delimiter: str = ","
+    keep_text: bool = False
 
     def columns(self) -> Columns:
         """What they say of columns."""
         return Columns(
-            self.id_column, self.input_column, self.input_kind, self.payload_columns, self.types
+            id=self.id_column,
+            input=self.input_column,
+            input_kind=self.input_kind,
+            payload=self.payload_columns,
+            types=self.types,
+            declared=self.declared,
+            list_delimiter=self.list_delimiter,
+            keep_text=self.keep_text,
         )
 
     def check(self, kind: SourceKind) -> None:
@@ -65,12 +76,14 @@ class SourceOptions:
         defaults = SourceOptions()
         for one in fields(self):
             said = getattr(self, one.name) != getattr(defaults, one.name)
-            if said and one.name not in {"kind", *_ALLOWED[kind]}:
+            if said and one.name not in {"kind", "declared", *_ALLOWED[kind]}:
                 raise SourceError(f"{one.name} does not go with a source of the kind {kind}")
+        if not self.list_delimiter:
+            raise SourceError("list_delimiter is empty; name what stands between parts of lists")
 
 
-_COLUMNS = ("id_column", "input_column", "input_kind", "payload_columns")
-_CSV = (*_COLUMNS, "types", "delimiter", "quotes")
+_COLUMNS = ("id_column", "input_column", "input_kind", "payload_columns", "keep_text")
+_CSV = (*_COLUMNS, "types", "delimiter", "quotes", "list_delimiter")
 _ALLOWED: dict[SourceKind, tuple[str, ...]] = {
     SourceKind.IMAGES: ("glob", "recursive"),
     SourceKind.CSV: _CSV,

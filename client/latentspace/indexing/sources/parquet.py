@@ -9,13 +9,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from latentspace.indexing.options import SourceError
 from latentspace.indexing.records import BadRecord, Record, Source
 from latentspace.indexing.sources.mapping import Columns, Layout
+from latentspace.indexing.sources.row_groups import (
+    UNREADABLE,
+    BadRows,
+    read_batches,
+    refuse_unread,
+    values_of,
+    vectors_of,
+)
 
-BATCH_ROWS, BATCH_BYTES = 1024, 8 << 20
 # columns are read in pieces, not as whole row groups
 STREAMED = {"buffer_size": 1 << 20, "pre_buffer": False}
 # how pandas names an index that it writes as a column
@@ -23,7 +28,11 @@ INDEX_PREFIX = "__index_level_"
 
 
 class ParquetSource(Source):
-    """The rows of a file, numbered from 1; lists of numbers can be vectors, bytes images."""
+    """The rows of a file, numbered from 1; lists of numbers can be vectors, bytes images.
+
+    A value that cannot be read fails its row alone, a damaged page the rest of its row group; the
+    end tells of such a page once more, since not all of the source was read.
+    """
 
     def __init__(self, path: Path, columns: Columns) -> None:
         """Opens nothing yet.
@@ -49,20 +58,23 @@ class ParquetSource(Source):
             return None  # reading tells what is wrong
 
     def __iter__(self) -> Iterator[Record | BadRecord]:
-        row = 0
         try:
-            with self._parquet.ParquetFile(self._path, **STREAMED) as file:
-                names = [n for n in file.schema_arrow.names if not n.startswith(INDEX_PREFIX)]
-                layout = self._columns.layout(names, self.name, self._path.parent)
-                needed = layout.needs(names)
-                size = _batch_rows(file.metadata)
-                for batch in file.iter_batches(size, columns=needed, use_threads=False):
-                    for values in self._rows(batch, layout):
-                        row += 1
-                        yield layout.record(values, row, f"{self._path.name}:{row}")
-        except (self._arrow.ArrowException, OSError, ValueError, OverflowError) as error:
-            message = f"row {row + 1}: damaged or cut off ({error})"
-            raise SourceError(f"{self.name}: {message}") from error
+            file = self._parquet.ParquetFile(self._path, **STREAMED)
+        except (self._arrow.ArrowException, *UNREADABLE) as error:
+            raise SourceError(f"{self.name}: damaged or cut off ({error})") from error
+        unread: list[BadRows] = []
+        with file:
+            names = [n for n in file.schema_arrow.names if not n.startswith(INDEX_PREFIX)]
+            layout = self._columns.layout(names, self.name, self._path.parent)
+            for part in read_batches(file, layout.needs(names)):
+                if isinstance(part, BadRows):
+                    unread.append(part)
+                    yield part.record(self._path.name)
+                    continue
+                first, batch = part
+                for row, values in enumerate(self._rows(batch, layout), first):
+                    yield layout.record(values, row, f"{self._path.name}:{row}")
+        refuse_unread(self.name, unread)
 
     def _rows(self, batch: Any, layout: Layout) -> Iterator[dict[str, Any]]:
         lists = {n: self._list(batch.column(n), n == layout.input) for n in batch.schema.names}
@@ -75,32 +87,8 @@ class ParquetSource(Source):
         lists = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list)
         if is_input and any(is_one(kind) for is_one in lists):
             if kinds.is_floating(kind.value_type):
-                return _vectors(column)
+                return vectors_of(column)
         elif kinds.is_timestamp(kind) and kind.unit == "ns":
             # Python's times have microseconds
             column = column.cast(self._arrow.timestamp("us", kind.tz), safe=False)
-        values: list[Any] = column.to_pylist()
-        return values
-
-
-def _batch_rows(metadata: Any) -> int:
-    """Rows of some megabytes, by the widest row group."""
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    widest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1)
-    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(1, widest))))
-
-
-def _vectors(column: Any) -> list[Any]:
-    """Rows of numbers as arrays, without an object a number."""
-    sizes = [0 if one is None else one for one in _sizes(column)]
-    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    rows: list[Any] = np.split(flat, np.cumsum(sizes)[:-1])
-    return [row if there else None for row, there in zip(rows, column.is_valid(), strict=True)]
-
-
-def _sizes(column: Any) -> list[int | None]:
-    width = getattr(column.type, "list_size", None)
-    if width is None:
-        lengths: list[int | None] = column.value_lengths().to_pylist()
-        return lengths
-    return [width if one.as_py() else None for one in column.is_valid()]
+        return values_of(column)

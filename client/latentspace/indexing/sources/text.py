@@ -7,13 +7,11 @@ from itertools import groupby
 
 from latentspace.enums import Modality
 from latentspace.indexing.records import BadRecord, Record, Source
-from latentspace.indexing.sources.mapping import Columns
+from latentspace.indexing.sources.mapping import KEPT_CHARACTERS, Columns
 from latentspace.indexing.sources.opening import Lines
 from latentspace.indexing.sources.reasons import Reason
 from latentspace_text import MAX_LINE_BYTES, Line
 
-# of at most 4 bytes each, and a payload is at most 64 KiB
-KEPT_CHARACTERS = 16_000
 BLANK_LINES = "blank lines"
 
 

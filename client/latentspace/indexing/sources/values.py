@@ -9,9 +9,8 @@ from uuid import UUID
 
 import numpy as np
 
-from latentspace.enums import FieldType
-
-TRUE, FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
+# beyond, a decimal is a number of this size, not an integer of so many digits
+_WHOLE = 10**40
 
 
 def plain(value: object) -> Any:
@@ -39,9 +38,12 @@ def plain(value: object) -> Any:
         case date() | time():
             return value.isoformat()
         case Decimal():
-            return int(value) if value.is_finite() and value % 1 == 0 else _finite(float(value))
+            whole = value.is_finite() and value == value.to_integral_value()
+            return int(value) if whole and abs(value) < _WHOLE else _finite(float(value))
         case UUID():
             return str(value)
+        case np.datetime64():
+            return plain(value.astype("datetime64[us]").item())
         case np.generic() | np.ndarray():
             return plain(value.tolist())
     raise ValueError(f"values of type {type(value).__name__} are not JSON")
@@ -59,29 +61,6 @@ def unicode(value: str) -> str:
         except UnicodeEncodeError as error:
             raise ValueError(f"{value!r:.80} is not valid Unicode") from error
     return value
-
-
-def typed(cell: str, kind: FieldType) -> Any:
-    """The value that the text of a cell stands for; an empty one is None, but as a keyword.
-
-    Raises:
-        ValueError: it is nothing of the kind.
-    """
-    if kind in (FieldType.KEYWORD, FieldType.KEYWORD_LIST):
-        return cell
-    text = cell.strip()
-    if not text:
-        return None
-    match kind:
-        case FieldType.INT:
-            return int(text)
-        case FieldType.FLOAT:
-            return float(text)
-        case FieldType.BOOL if text.lower() in TRUE | FALSE:
-            return text.lower() in TRUE
-        case FieldType.DATETIME:
-            return datetime.fromisoformat(text)
-    raise ValueError(f"{cell!r:.80} is not true or false")
 
 
 def _finite(value: float) -> float | None:

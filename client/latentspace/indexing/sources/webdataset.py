@@ -4,7 +4,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class WebDatasetSource(Source):
 
     def __iter__(self) -> Iterator[Record | BadRecord]:
         for number, sample in enumerate(_samples(self._path), 1):
-            place = f"{self._path.name}/{sample.key}"
+            place = f"{self._path.name}/{sample.key}".encode(errors="replace").decode()
             try:
                 row = _row(sample)
             except RecordError as error:
@@ -67,9 +67,8 @@ class WebDatasetSource(Source):
         chosen = said.input or str(kind)
         if said.input in set(Modality):
             kind = kind or Modality(said.input)
-        hidden = frozenset({"", KEY, "image"})
-        folder = self._path.parent
-        return Layout(folder, said.id or KEY, chosen, kind, said.payload, {}, hidden)
+        layout = said.plain_layout(self._path.parent, said.id or KEY, chosen, kind)
+        return replace(layout, hidden=frozenset({"", KEY, "image"}))
 
 
 def _row(sample: _Sample) -> dict[str, Any]:
@@ -101,9 +100,7 @@ def _samples(path: Path) -> Iterator[_Sample]:
     sample, last = None, ""
     try:
         with tarfile.open(path) as tar:
-            while (member := tar.next()) is not None:
-                # a list of all it saw, which would grow with the file; not in its type
-                vars(tar)["members"].clear()
+            for member in _members(tar):
                 key, suffix = _split(member.name)
                 if not member.isreg() or suffix not in {JSON, TEXT, *IMAGE_SUFFIXES}:
                     continue
@@ -123,6 +120,24 @@ def _samples(path: Path) -> Iterator[_Sample]:
         raise SourceError(f"{path}: damaged or cut off{after} ({error})") from error
     if sample is not None:
         yield sample
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar.
+
+    Raises:
+        TarError: it ends in something else than the end of a tar.
+    """
+    while (member := tar.next()) is not None:
+        # a list of all it saw, which would grow with the file; not in its type
+        vars(tar)["members"].clear()
+        yield member
+    # tarfile takes a damaged header for the end
+    assert tar.fileobj is not None, "open"
+    tar.fileobj.seek(tar.offset)
+    rest = tar.fileobj.read(tarfile.BLOCKSIZE)
+    if rest.strip(b"\0"):
+        raise tarfile.ReadError(f"no file begins at byte {tar.offset}")
 
 
 def _image(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes | FilePart:
