@@ -217,6 +217,10 @@ class Engine(ABC):
     def names(self) -> list[str]:
         """All names, ascending."""
 
+    def write_faults(self) -> Mapping[str, str]:
+        """Why writes fail now, by collection; under "" what is wrong with the data folder."""
+        return {}
+
     @abstractmethod
     def drop(self, name: str) -> None:
         """Deletes a collection and its files.

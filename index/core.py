@@ -54,7 +54,7 @@ class CollectionCore:
     ) -> None:
         self.name, self.folder, self.options, self.spec = name, folder, options, spec
         self.reader, self.files, self.manifest, self.live = reader, files, manifest, live
-        self.writer = GroupWriter(store, self._publish, name)
+        self.writer = GroupWriter(store, self._publish, name, lambda: self.wake())
         self.wake: Callable[[], None] = lambda: None
         self.structure = threading.RLock()
         self.unfolded_rows = 0

@@ -5,7 +5,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from index.base import Collection, Engine, ProgressCallback
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 COLLECTIONS_FOLDER = "collections"
 # begins like no name, so that half-made and half-deleted folders are never taken for collections
 _UNFINISHED = "."
+# less is as good as nothing: the smallest write takes pages of the log and of the file
+_LEAST_FREE_BYTES = 1 << 20
 
 
 class FaissEngine(Engine):
@@ -88,6 +90,16 @@ class FaissEngine(Engine):
         """See `Engine.names`."""
         with self._lock:
             return sorted([*self._open, *self._failed])
+
+    def write_faults(self) -> Mapping[str, str]:
+        """See `Engine.write_faults`."""
+        with self._lock:
+            writers = {name: runtime.core.writer for name, runtime in self._runtimes.items()}
+        faults = {name: writer.fault for name, writer in writers.items() if writer.fault}
+        free = shutil.disk_usage(self._folder).free
+        if free < _LEAST_FREE_BYTES:
+            faults[""] = f"{self._folder.parent} has {free} bytes of disk left"
+        return faults
 
     def drop(self, name: str) -> None:
         """See `Engine.drop`."""

@@ -17,6 +17,7 @@ VectorIndexError
 └── RecipeError                  an index cannot be built or read
 """
 
+import sqlite3
 from collections.abc import Iterable
 
 from index.spelling import near_names
@@ -94,6 +95,13 @@ class PointNotFoundError(PointError):
 
 class StorageError(VectorIndexError):
     """Disk full, no permission, or damage that cannot be mended from the store."""
+
+
+def is_disk_fault(error: BaseException) -> bool:
+    """Whether a disk refused something: no room, no permission, a fault of the device."""
+    return isinstance(error, OSError) or (
+        isinstance(error, StorageError) and isinstance(error.__cause__, (OSError, sqlite3.Error))
+    )
 
 
 class LockedError(StorageError):

@@ -75,7 +75,8 @@ class CollectionRuntime:
     def info(self) -> CollectionInfo:
         """The collection as it is now."""
         core, view = self.core, self.view
-        reason = "; ".join(filter(None, [*sorted(set(core.damaged.values())), core.trouble]))
+        fault = f"writes fail: {core.writer.fault}" if core.writer.fault else ""
+        reason = "; ".join(filter(None, [*sorted(set(core.damaged.values())), core.trouble, fault]))
         return CollectionInfo(
             name=core.name,
             spec=core.spec,
@@ -88,6 +89,8 @@ class CollectionRuntime:
             disk_bytes=self._disk_bytes(),
             memory_bytes=core.live.memory_bytes,
             created_ns=self._created_ns,
+            write_fault=core.writer.fault,
+            failed_writes=core.writer.failed_writes,
         )
 
     def update(

@@ -41,7 +41,10 @@ class FieldType(StrEnum):
 
 
 class CollectionState(StrEnum):
-    """READY answers from its indexes; DEGRADED answers exactly while one is rebuilt."""
+    """READY answers from its indexes; DEGRADED rebuilds one and answers exactly, or cannot write.
+
+    `CollectionInfo.state_reason` says which.
+    """
 
     READY = "ready"
     DEGRADED = "degraded"
@@ -111,7 +114,12 @@ class SegmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """A collection as it is now; `created_ns` is Unix time."""
+    """A collection as it is now; `created_ns` is Unix time.
+
+    Args:
+        write_fault: why the disk refused the last write; "" where it did not.
+        failed_writes: writes that the disk refused since the collection was opened.
+    """
 
     name: str
     spec: CollectionSpec
@@ -125,6 +133,8 @@ class CollectionInfo:
     disk_bytes: int = 0
     memory_bytes: int = 0
     created_ns: int = 0
+    write_fault: str = ""
+    failed_writes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

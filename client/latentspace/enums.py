@@ -62,7 +62,7 @@ class ModelState(StrEnum):
 
 
 class CollectionState(StrEnum):
-    """READY answers from its indexes, DEGRADED exactly and slower."""
+    """READY answers from its indexes; DEGRADED exactly and slower, or it cannot be written."""
 
     READY = "ready"
     DEGRADED = "degraded"

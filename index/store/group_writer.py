@@ -1,15 +1,18 @@
 """Group commit: one thread, one transaction, one fsync for all writes that wait."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from index.errors import StorageError, VectorIndexError
+from index.errors import StorageError, VectorIndexError, is_disk_fault
 from index.store.change import Change
 from index.store.operations import Housekeeping, WriteOperation
 from index.store.writer import StoreWriter
 from index.types import WriteResult
+
+log = logging.getLogger(__name__)
 
 _GROUP_ROWS = 8192
 _Waiting = tuple[WriteOperation, "Future[WriteResult]"]
@@ -23,17 +26,27 @@ class GroupWriter:
 
     Args:
         publish: shows committed changes to searches; called before callers are answered.
+        failed: called when writes begin to fail for want of room, or for another fault of the disk.
+
+    Attributes:
+        fault: why the last write failed, "" if it did not or was at fault itself.
+        failed_writes: writes of users that the disk refused so far.
     """
 
     def __init__(
-        self, store: StoreWriter, publish: Callable[[Sequence[Change], int], None], name: str
+        self,
+        store: StoreWriter,
+        publish: Callable[[Sequence[Change], int], None],
+        name: str,
+        failed: Callable[[], None],
     ) -> None:
         self._store, self._publish, self._name = store, publish, name
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._broken = ""
+        self._broken = self.fault = ""
+        self._failed, self.failed_writes = failed, 0
 
     @property
     def version(self) -> int:
@@ -96,11 +109,27 @@ class GroupWriter:
                 for waiting in group:
                     self._serve([waiting])
                 return
+            writes = sum(not isinstance(operation, Housekeeping) for operation, _ in group)
+            self._note(error, writes)
             for _, future in group:
                 future.set_exception(_as_ours(error))
             return
+        self._note(None, 0)
         for (_, future), result in zip(group, results, strict=True):
             future.set_result(result)
+
+    def _note(self, error: Exception | None, writes: int) -> None:
+        """Tells once when writes begin to fail for the disk, and once when they work again."""
+        if error is not None and not self._broken and not is_disk_fault(error):
+            return
+        before, self.fault = self.fault, "" if error is None else str(error)
+        self.failed_writes += writes
+        fields = {"collection": self._name, "error": self.fault or before}
+        if self.fault and not before:
+            log.error("writes fail", extra=fields)
+            self._failed()
+        elif before and not self.fault:
+            log.warning("writes work again", extra=fields)
 
     def _commit(self, operations: Sequence[WriteOperation]) -> list[WriteResult]:
         if self._broken:

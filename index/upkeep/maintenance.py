@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from embedders.memory import give_back
 from index.base import ProgressCallback
 from index.core import CollectionCore
-from index.errors import StorageError, VectorIndexError
+from index.errors import StorageError, VectorIndexError, is_disk_fault
+from index.store.operations import Housekeeping
 from index.upkeep.placing import Placing
 from index.upkeep.progress import Cancelled, Progress
 from index.upkeep.recipe_change import RecipeChange
@@ -90,19 +91,34 @@ class Maintenance:
     def _run(self) -> None:
         timeout: float | None = None
         while not self._closing:
-            self._wake.wait(timeout)
+            waited = not self._wake.wait(timeout)
             self._wake.clear()
             timeout = None
             try:
+                if waited and self._core.writer.fault:
+                    # nobody may be writing: whether it works again is tried, not waited for
+                    self._core.run_in_store(Housekeeping(lambda _: None))
                 self._serve()
                 self._core.trouble = ""
+                if self._core.writer.fault:
+                    timeout = self._core.options.retry_seconds
             except Cancelled:
                 self._resume()
                 self._wake.set()
-            except Exception as error:  # the thread outlives any failure and tries again
-                log.warning("collection %s: background work", self._core.name, exc_info=error)
-                self._core.trouble = f"background work failed and is tried again: {error}"
+            except Exception as error:  # noqa: BLE001 - the thread outlives any failure
+                self._note(error)
                 timeout = self._core.options.retry_seconds
+
+    def _note(self, error: Exception) -> None:
+        """Keeps the reason, and tells it where it is a new one."""
+        before = self._core.trouble
+        self._core.trouble = f"background work failed and is tried again: {error}"
+        if self._core.trouble != before:
+            log.error(
+                "background work failed",
+                extra={"collection": self._core.name, "error": str(error)},
+                exc_info=None if is_disk_fault(error) else error,
+            )
 
     def _serve(self) -> None:
         while not self._closing and (self._serve_request() or self._piece()):

@@ -1,8 +1,10 @@
 """Prometheus metrics over HTTP: what the service is like, and has done, at each scrape."""
 
+import shutil
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -101,6 +103,7 @@ class ServiceCollector(Collector):
             application.collections.embedder.cache_stats, application.collections.lanes.results
         )
         yield from collection_metrics(application.collections.all())
+        yield from disk_metrics(application.settings.data_dir)
 
 
 def call_metrics(methods: Mapping[str, CallStats]) -> Iterator[Metric]:
@@ -143,16 +146,33 @@ def model_metrics(models: ModelRegistry) -> Iterator[Metric]:
 def collection_metrics(found: list[NamedCollection]) -> Iterator[Metric]:
     """Sizes and states of collections and their segments."""
     points = gauge("collection_points", "Live points.", "collection")
-    degraded = gauge("collection_degraded", "1 while an index is rebuilt, else 0.", "collection")
+    degraded = gauge(
+        "collection_degraded", "1 while an index is rebuilt or writes fail, else 0.", "collection"
+    )
+    failing = gauge("collection_writes_fail", "1 while the disk refuses writes.", "collection")
+    failed = counter("collection_failed_writes", "Writes that the disk refused.", "collection")
     disk = gauge("collection_disk_bytes", "Bytes on disk.", "collection")
     memory = gauge("collection_memory_bytes", "Bytes in memory, estimated.", "collection")
     segments = gauge("collection_segments", "Segments by state.", "collection", "state")
     for info in (named.info for named in found):
         points.add([info.name], info.points)
         degraded.add([info.name], info.state is CollectionState.DEGRADED)
+        failing.add([info.name], bool(info.write_fault))
+        failed.add([info.name], info.failed_writes)
         disk.add([info.name], info.disk_bytes)
         memory.add([info.name], info.memory_bytes)
         for state in SegmentState:
             count = sum(segment.state is state for segment in info.segments)
             segments.add([info.name, state], count)
     yield from (points.metric, degraded.metric, disk.metric, memory.metric, segments.metric)
+    yield from (failing.metric, failed.metric)
+
+
+def disk_metrics(data_dir: Path) -> Iterator[Metric]:
+    """Room on the disk of the data folder."""
+    usage = shutil.disk_usage(data_dir)
+    free = gauge("disk_free_bytes", "Bytes left on the disk of the data folder.")
+    free.add([], usage.free)
+    size = gauge("disk_size_bytes", "Bytes of the disk of the data folder.")
+    size.add([], usage.total)
+    yield from (free.metric, size.metric)

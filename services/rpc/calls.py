@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
 
+from index.errors import is_disk_fault
 from services.rpc.observing import Context as Context
 from services.rpc.observing import MethodObserver, ObservedCall, Observer
 from services.rpc.status import DETAILS_KEY, status_of
@@ -131,7 +132,8 @@ async def _fail(
         raise error
     status = status_of(error)
     code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
-    _end(method, code, observed, status)
+    level = logging.ERROR if is_disk_fault(error) else logging.INFO
+    _end(method, code, observed, status, level)
     await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
 
 
@@ -140,9 +142,9 @@ def _end(
     code: grpc.StatusCode,
     observed: ObservedCall,
     status: Status | None = None,
+    level: int = logging.DEBUG,
 ) -> None:
     observed.end(code)
-    level = logging.DEBUG if status is None else logging.INFO
     if not logger.isEnabledFor(level):
         return
     fields = {

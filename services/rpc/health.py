@@ -11,7 +11,8 @@ from services.runtime.watch import Verdict
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 EMBEDDING = "latentspace.v1.EmbeddingService"
-SEARCHING = ("latentspace.v1.SearchService", "latentspace.v1.CollectionService")
+SEARCHING = "latentspace.v1.SearchService"
+KEEPING = "latentspace.v1.CollectionService"
 
 
 class Health:
@@ -32,7 +33,9 @@ class Health:
         """Sets every status that changed; services without a canary of their own are well."""
         now = {"": verdict.embedding and verdict.search}
         now |= dict.fromkeys(self._services, True)
-        now |= {EMBEDDING: verdict.embedding, **dict.fromkeys(SEARCHING, verdict.search)}
+        now |= {EMBEDDING: verdict.embedding, SEARCHING: verdict.search}
+        # "" stays well: where nothing can be written, everything can still be read
+        now[KEEPING] = verdict.search and verdict.writing
         now |= {f"{EMBEDDING}/{model}": well for model, well in verdict.models.items()}
         async with self._order:  # an older verdict must not overtake a newer one
             for name, serving in now.items():

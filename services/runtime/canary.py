@@ -4,6 +4,7 @@ Canaries pass by the cache, which would answer for a dead model, and by every li
 wait: overload is not illness.
 """
 
+import asyncio
 from collections.abc import Sequence
 from itertools import count
 
@@ -100,6 +101,18 @@ def check_rows(results: Sequence[Rows | Exception]) -> None:
     rows, _ = found
     if len(rows) != 1 or not np.isfinite(rows).all():
         raise CanaryError(f"{len(rows)} rows for one item, or numbers that are not finite")
+
+
+async def ask_writes(engine: Engine) -> None:
+    """Asks whether the disk takes what is written to the stored collections.
+
+    Raises:
+        CanaryError: it does not; names the collections.
+    """
+    faults = await asyncio.to_thread(engine.write_faults)
+    if faults:
+        told = (f"{name}: {fault}" if name else fault for name, fault in sorted(faults.items()))
+        raise CanaryError(f"writes fail: {'; '.join(told)}")
 
 
 class SearchCanary:

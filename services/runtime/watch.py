@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from index.base import Engine
-from services.runtime.canary import CanaryError, SearchCanary, ask_model, ask_vocabulary
+from services.runtime.canary import CanaryError, SearchCanary, ask_model, ask_vocabulary, ask_writes
 from services.runtime.encoding import EncodeBatcher
 from services.runtime.lag import LoopLag
 from services.runtime.models import Model, ModelRegistry, ModelState
 from services.runtime.pools import Pools
 from services.runtime.probe import SLICE_S, Probe, WatchOptions
 
-SEARCH = "search"
+SEARCH, WRITING = "search", "writing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,14 @@ class Verdict:
     Args:
         models: every configured model; those that are not loaded are not well.
         embedding: no configured model that was loaded is ill, and no required one failed.
-        search: searches and stored collections.
+        search: searches, and reads of stored collections.
+        writing: the disk takes what is written to stored collections.
     """
 
     models: Mapping[str, bool]
     embedding: bool
     search: bool
+    writing: bool
 
 
 class Watcher:
@@ -48,15 +50,18 @@ class Watcher:
     ) -> None:
         self._models, self._pools, self._options, self._report = models, pools, options, report
         self._search = Probe(SEARCH, SearchCanary(pools, engine).ask, options, self._tell)
+        self._writing = Probe(WRITING, lambda: ask_writes(engine), options, self._tell)
         self._probes: dict[str, Probe] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._last: Verdict | None = None
         self.lag = LoopLag()
 
     async def start(self) -> None:
-        """Begins with searches and the event loop; returns with the first verdict."""
-        self._begin("", self._search.run())
+        """Begins with searches, the disk and the event loop; returns with the first verdict."""
         self._begin("lag", self.lag.run())
-        await self._search.known.wait()
+        for name, probe in ((SEARCH, self._search), (WRITING, self._writing)):
+            self._begin(name, probe.run())
+            await probe.known.wait()
 
     async def model_changed(self, model: Model) -> None:
         """Forgets what was known of a model; of a loaded one, waits for the first verdict."""
@@ -74,7 +79,9 @@ class Watcher:
         """What is well now."""
         models = {model.config.id: self._well(model) for model in self._models.all()}
         needed = [model for model in self._models.all() if is_needed(model)]
-        return Verdict(models, all(map(self._well, needed)), self._search.well)
+        return Verdict(
+            models, all(map(self._well, needed)), self._search.well, not self._writing.fault
+        )
 
     async def close(self) -> None:
         """Asks no more."""
@@ -102,7 +109,10 @@ class Watcher:
         return model.state is ModelState.READY and probe is not None and probe.well
 
     async def _tell(self) -> None:
-        await self._report(self.verdict())
+        verdict = self.verdict()
+        if verdict != self._last:
+            self._last = verdict
+            await self._report(verdict)
 
 
 def is_needed(model: Model) -> bool:

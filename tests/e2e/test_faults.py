@@ -1,12 +1,16 @@
 """Full disks, damaged files and folders that cannot be written, through server and client."""
 
+import json
 import re
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from latentspace import Client
 from latentspace.enums import CollectionState
@@ -138,6 +142,64 @@ def test_a_full_disk_refuses_writes_and_nothing_else(
     expected -= {0}
     check(ls, "c", expected)
     restarted(server, disk, expected)
+
+
+def kept_in_health(server: LocalServer, name: str) -> bool:
+    with grpc.insecure_channel(server.address) as channel:
+        request = health_pb2.HealthCheckRequest(service=name)
+        status = health_pb2_grpc.HealthStub(channel).Check(request, timeout=10).status
+    return bool(status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def wait_for_health(server: LocalServer, name: str, serving: bool) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while kept_in_health(server, name) is not serving:
+        assert time.monotonic() < end, f"{name} stays {not serving}"
+        time.sleep(0.05)
+
+
+def scraped(server: LocalServer) -> str:
+    line = next(line for line in server.log if '"event": "metrics"' in line)
+    with urllib.request.urlopen(json.loads(line)["address"]) as reply:
+        return str(reply.read().decode())
+
+
+def test_failed_writes_show_in_state_health_metrics_and_log(disk: SmallDisk) -> None:
+    settings = SETTINGS | {"metrics_listen": "127.0.0.1:0", "health": {"interval_s": 0.2}}
+    keeping = "latentspace.v1.CollectionService"
+    with LocalServer(disk.folder / "data", settings) as server, Client(server.address) as client:
+        create(client)
+        put(client, "c", 0, 1000)
+        assert kept_in_health(server, keeping)
+        assert 'latentspace_collection_writes_fail{collection="c"} 0' in scraped(server)
+        disk.fill(left_bytes=0)
+        with pytest.raises(FailedPreconditionError, match=FULL):
+            put(client, "c", 1000, 5000)
+        info = client.collection("c")
+        assert info.state is CollectionState.DEGRADED
+        assert FULL.search(info.state_reason)
+        wait_for_health(server, keeping, False)
+        assert kept_in_health(server, "latentspace.v1.SearchService")
+        assert kept_in_health(server, "")
+        text = scraped(server)
+        assert 'latentspace_collection_writes_fail{collection="c"} 1' in text
+        assert "latentspace_disk_free_bytes 0.0" in text
+        disk.free()
+        assert wait_for(client, "c", CollectionState.READY) == ""  # nobody writes meanwhile
+        wait_for_health(server, keeping, True)
+        text = scraped(server)
+        assert 'latentspace_collection_writes_fail{collection="c"} 0' in text
+        (failed,) = re.findall(r'_collection_failed_writes_total{collection="c"} (.*)', text)
+        put(client, "c", 1000, 1010)
+        check(client, "c", set(range(1010)))
+    events = [json.loads(line) for line in server.log]
+    levels = {event["event"]: event["level"] for event in events}
+    assert (levels["writes fail"], levels["writes work again"]) == ("error", "warning")
+    calls = [event for event in events if event["event"] == "call"]
+    assert {(call["call"], call["level"]) for call in calls} == {
+        ("CollectionService.UpsertPoints", "error")
+    }
+    assert len(calls) == float(failed)  # the client sends some chunks side by side
 
 
 def test_a_segment_that_finds_no_room_is_sealed_later(

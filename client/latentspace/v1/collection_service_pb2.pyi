@@ -34,7 +34,9 @@ class _CollectionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Colle
     COLLECTION_STATE_READY: _CollectionState.ValueType  # 1
     """Answers from its indexes."""
     COLLECTION_STATE_DEGRADED: _CollectionState.ValueType  # 2
-    """Answers exactly and slower while an index is rebuilt; `state_reason` says why."""
+    """Answers exactly and slower while an index is rebuilt, or cannot be written; `state_reason` says
+    which and why.
+    """
 
 class CollectionState(_CollectionState, metaclass=_CollectionStateEnumTypeWrapper):
     """Where a collection stands."""
@@ -44,7 +46,9 @@ COLLECTION_STATE_UNSPECIFIED: CollectionState.ValueType  # 0
 COLLECTION_STATE_READY: CollectionState.ValueType  # 1
 """Answers from its indexes."""
 COLLECTION_STATE_DEGRADED: CollectionState.ValueType  # 2
-"""Answers exactly and slower while an index is rebuilt; `state_reason` says why."""
+"""Answers exactly and slower while an index is rebuilt, or cannot be written; `state_reason` says
+which and why.
+"""
 Global___CollectionState: _TypeAlias = CollectionState  # noqa: Y015
 
 class _SegmentState:
