@@ -55,8 +55,9 @@ class FaissEngine(Engine):
         self._lock = threading.RLock()
         self._builds = threading.Lock()
         self._open: dict[str, FaissCollection] = {}
-        self._runtimes: dict[str, CollectionRuntime] = {}
         self._failed: dict[str, StorageError] = {}
+        # names that are taken until their folders have gone
+        self._doomed: set[str] = set()
         self._folder = data_dir / COLLECTIONS_FOLDER
         with storage_errors(f"data folder {data_dir}"):
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +80,9 @@ class FaissEngine(Engine):
         Raises:
             StorageError: it could not be opened when the engine was.
         """
+        return self._get(name)
+
+    def _get(self, name: str) -> FaissCollection:
         with self._lock:
             if name in self._failed:
                 raise self._failed[name]
@@ -106,26 +110,34 @@ class FaissEngine(Engine):
         with self._lock:
             if name not in self._open and name not in self._failed:
                 raise CollectionNotFoundError(name)
-            # taken until the folder has gone, so that nobody creates it meanwhile
-            self._failed[name] = StorageError(f"collection {name!r} is being deleted")
-            self._runtimes.pop(name, None)
+            self._doomed.add(name)
+            failed = self._failed.pop(name, None)
             collection = self._open.pop(name, None)
-        if collection is not None:
-            collection.close()
+            if collection is not None:
+                collection.runtime.dropped = True
         doomed = self._folder / f"{_UNFINISHED}{uuid.uuid4().hex}"
-        with storage_errors(f"deleting collection {name!r}"):
-            (self._folder / name).rename(doomed)
-            sync(self._folder)
-        with self._lock:
-            del self._failed[name]
+        try:
+            # files may be opened by their paths until all reads have ended
+            if collection is not None:
+                collection.close()
+            with storage_errors(f"deleting collection {name!r}"):
+                (self._folder / name).rename(doomed)
+                sync(self._folder)
+        except StorageError as error:
+            self._failed[name] = failed or error
+            raise
+        finally:
+            with self._lock:
+                self._doomed.discard(name)
         shutil.rmtree(doomed, ignore_errors=True)
 
     def snapshot(
         self, name: str, target: Path, progress: ProgressCallback | None = None
     ) -> CollectionInfo:
         """See `Engine.snapshot`."""
-        self.get(name)
-        return write_snapshot(self._runtimes[name], target, progress)
+        runtime = self._get(name).runtime
+        with runtime.serving():
+            return write_snapshot(runtime, target, progress)
 
     def restore(
         self, source: Path, name: str, progress: ProgressCallback | None = None
@@ -138,7 +150,6 @@ class FaissEngine(Engine):
         """See `Engine.close`."""
         with self._lock:
             collections, self._open = list(self._open.values()), {}
-            self._runtimes = {}
         for collection in collections:
             collection.close()
         self._folder_lock.release()
@@ -161,7 +172,7 @@ class FaissEngine(Engine):
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def _check_free(self, name: str) -> None:
-        if name in self._open or name in self._failed:
+        if name in self._open or name in self._failed or name in self._doomed:
             raise CollectionExistsError(name)
 
     def _open_found(self, path: Path) -> None:
@@ -178,6 +189,5 @@ class FaissEngine(Engine):
 
     def _opened(self, name: str) -> FaissCollection:
         runtime = CollectionRuntime(name, self._folder / name, self._options, self._builds)
-        self._runtimes[name] = runtime
         self._open[name] = FaissCollection(runtime)
         return self._open[name]

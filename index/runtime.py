@@ -2,11 +2,13 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from index.declaring import declare_fields, store_spec
+from index.errors import CollectionNotFoundError, StorageError
 from index.loading import open_core
 from index.options import EngineOptions
 from index.recipes import concrete, recipe
@@ -28,6 +30,8 @@ from index.untyped import faiss
 from index.upkeep.maintenance import Maintenance
 
 _DISK_SECONDS = 1.0
+# most that a drop waits for reads in progress
+_DRAIN_SECONDS = 60.0
 
 
 class CollectionRuntime:
@@ -40,6 +44,7 @@ class CollectionRuntime:
         self._last_search_ns = -(1 << 62)
         self._threads = threading.local()
         self._disk: tuple[float, int] = (0.0, 0)
+        self.dropped = False
         self._created_ns = int(self.core.reader.meta("created_ns"))
         self.maintenance = Maintenance(self.core, builds, lambda: self._last_search_ns)
         self.core.wake = self.maintenance.wake
@@ -123,13 +128,32 @@ class CollectionRuntime:
         """Ends background work, answers writes that wait, closes files."""
         self.maintenance.close()
         self.core.writer.close()
-        self.core.reader.close()
+        # reads in progress have the files until they end, if they are to be removed
+        self.core.reader.close(_DRAIN_SECONDS if self.dropped else 0.0)
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Around each call: of a collection that is dropped meanwhile there is none any more.
+
+        Raises:
+            CollectionNotFoundError
+        """
+        try:
+            yield
+        except StorageError as error:
+            if self.dropped:
+                raise CollectionNotFoundError(self.core.name) from error
+            raise
 
     def _disk_bytes(self) -> int:
         # `info` is read often, folders are not
         measured, found = self._disk
         if time.monotonic() - measured > _DISK_SECONDS or not found:
-            found = sum(_size(path) for path in self.core.folder.rglob("*"))
+            try:
+                found = sum(_size(path) for path in self.core.folder.rglob("*"))
+            except FileNotFoundError:
+                # dropped while it was being measured
+                found = 0
             self._disk = (time.monotonic(), found)
         return found
 

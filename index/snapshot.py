@@ -33,6 +33,8 @@ SNAPSHOT_FORMAT = 1
 _KIND = "latentspace collection"
 _HEAD = "snapshot.json"
 _MAX_HEAD_BYTES = 16 << 20
+# pages copied between two looks at whether the collection is still there
+_BACKUP_PAGES = 4096
 
 
 def write_snapshot(
@@ -101,7 +103,9 @@ def _collect(runtime: CollectionRuntime, folder: Path) -> CollectionInfo:
                 _link_segments(core, folder)
                 info = runtime.info()
             # inside the transaction it copies that moment, whatever is written meanwhile
-            connection.backup(copy)
+            connection.backup(
+                copy, pages=_BACKUP_PAGES, progress=lambda *_: core.reader.check_open(), sleep=0
+            )
         (points,) = copy.execute("SELECT count(*) FROM points").fetchone()
         return replace(info, points=points, version=version)
     finally:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
+from index.errors import StorageError
 from index.store.schema import check_format, connect, storage_errors
 from index.store.spec_json import load_spec
 
@@ -44,19 +45,37 @@ class StoreReader:
         self._path = path
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+        self._returned = threading.Condition(self._lock)
+        self._busy = 0
         self._closed = False
         with self._connection() as connection:
             check_format(connection)
             self.spec = load_spec(bytes(read_meta(connection, "spec")))
         self._dim = self.spec.dim
 
-    def close(self) -> None:
-        """Closes idle connections; busy ones close when they are given back."""
+    def close(self, wait_seconds: float = 0.0) -> None:
+        """Closes idle connections; busy ones close when they are given back, no more are opened.
+
+        Args:
+            wait_seconds: so long at most it waits for the busy ones. A connection opens files by
+                their paths until it is closed, so until then no other store may stand there.
+        """
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+        with self._lock:
+            self._returned.wait_for(lambda: not self._busy, wait_seconds)
+
+    def check_open(self) -> None:
+        """For long reads, which a store that is being closed need not wait for.
+
+        Raises:
+            StorageError: it is closed.
+        """
+        if self._closed:
+            raise StorageError("the collection is closed")
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -168,19 +187,23 @@ class StoreReader:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        with storage_errors("reading the store"):
-            with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            connection = connection or connect(self._path)
-            try:
+        with self._lock:
+            self.check_open()
+            self._busy += 1
+            idle = self._idle.pop() if self._idle else None
+        connection: sqlite3.Connection | None = idle
+        try:
+            with storage_errors("reading the store"):
+                connection = connection or connect(self._path)
                 yield connection
-            finally:
-                with self._lock:
-                    keep = not self._closed
-                    if keep:
-                        self._idle.append(connection)
-                if not keep:
+        finally:
+            with self._lock:
+                if connection is not None and self._closed:
                     connection.close()
+                elif connection is not None:
+                    self._idle.append(connection)
+                self._busy -= 1
+                self._returned.notify_all()
 
 
 def read_meta(connection: sqlite3.Connection, key: str) -> Any:

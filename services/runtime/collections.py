@@ -84,6 +84,8 @@ class Collections:
         for name in self.engine.names():
             try:
                 found[name] = self.engine.get(name)
+            except CollectionNotFoundError:  # dropped since the names were read
+                continue
             except StorageError as error:  # GetCollection tells its caller; the list goes on
                 logger.warning(
                     "collection unusable", extra={"collection": name, "error": str(error)}
