@@ -9,6 +9,7 @@ import numpy as np
 from embedders.errors import OptionError
 from embedders.evaluation.bootstrap import Floats
 from embedders.evaluation.words import read_lines
+from latentspace_text.edges import is_comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Judgements:
 
 
 def read_judgements(path: Path, score: int, first: int, second: int) -> Judgements:
-    """Pairs of a file; lines that begin with "#" and a first line of names are passed over.
+    """Pairs of a file; comments ("# ...") and a first line of names are passed over.
 
     Args:
         score, first, second: columns, from 1.
@@ -33,9 +34,9 @@ def read_judgements(path: Path, score: int, first: int, second: int) -> Judgemen
     right: list[str] = []
     gold: list[float] = []
     for number, line in enumerate(read_lines(path), 1):
-        if not line.strip() or line.startswith("#"):
+        if not line.strip() or is_comment(line):
             continue
-        cells = line.rstrip("\r").split("\t")
+        cells = line.split("\t")
         if len(cells) < max(score, first, second):
             raise OptionError(
                 "source",

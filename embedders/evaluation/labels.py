@@ -11,6 +11,7 @@ from embedders.damage import naming
 from embedders.errors import OptionError
 from embedders.evaluation.words import read_lines
 from embedders.formats.matlab import read_matrix
+from latentspace_text.edges import is_comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ def read_labels(path: Path) -> NodeLabels:
     """Labels of nodes; nodes without one are left out.
 
     A `.mat` file has a matrix `group` (nodes x labels), and its nodes are named by their row,
-    "0" and on. In any other file a line is a node's name and its labels, between white space.
+    "0" and on. In any other file a line is a node's name and its labels, between white space;
+    a name may have spaces where a tab stands behind it. Comments are as in edge lists.
 
     Raises:
         OptionError: the file is not so, or has fewer than two labels.
@@ -52,17 +54,26 @@ def _mat(path: Path) -> NodeLabels:
 
 
 def _text(path: Path) -> NodeLabels:
-    given: dict[str, set[str]] = {}
+    own: dict[str, set[str]] = {}
     for line in read_lines(path):
-        cells = line.split()
-        if len(cells) > 1 and not line.startswith("#"):
-            given.setdefault(cells[0], set()).update(cells[1:])
-    names = sorted({label for labels in given.values() for label in labels})
+        name, labels = _split(line)
+        if name and labels and not is_comment(line):
+            own.setdefault(name, set()).update(labels)
+    names = sorted({label for labels in own.values() for label in labels})
     place = {name: i for i, name in enumerate(names)}
-    labels = np.zeros((len(given), len(names)), np.bool_)
-    for row, own in enumerate(given.values()):
-        labels[row, [place[name] for name in own]] = True
-    return NodeLabels(list(given), labels)
+    has = np.zeros((len(own), len(names)), np.bool_)
+    for row, those in enumerate(own.values()):
+        has[row, [place[label] for label in those]] = True
+    return NodeLabels(list(own), has)
+
+
+def _split(line: str) -> tuple[str, list[str]]:
+    """The name of a line's node, which may have spaces where a tab ends it, and its labels."""
+    if "\t" in line.strip():
+        name, _, rest = line.strip().partition("\t")
+        return name.strip(), rest.split()
+    cells = line.split()
+    return (cells[0], cells[1:]) if cells else ("", [])
 
 
 def _refused(message: str) -> OptionError:

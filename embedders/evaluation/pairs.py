@@ -1,6 +1,5 @@
 """Files of image pairs for verification: LFW's pairs.txt, or CSV."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +10,7 @@ from embedders.errors import OptionError
 from embedders.evaluation.files import Archive
 from embedders.evaluation.words import read_lines
 from embedders.vectors import IndexArray
+from latentspace_text.cells import CellError, split_cells
 
 FOLDS = 10
 SEED = 0
@@ -47,8 +47,11 @@ def read_pairs(path: Path, images: Archive) -> Pairs:
 
 def _read_csv(path: Path, lines: list[str]) -> Pairs:
     left, right, same, fold = [], [], [], []
-    for number, row in enumerate(csv.reader(lines), 1):
-        cells = [cell.strip() for cell in row]
+    for number, line in enumerate(lines, 1):
+        try:
+            cells = [cell.strip() for cell in split_cells(line, ",")]
+        except CellError as error:
+            raise OptionError("source", f"{path.name}: line {number}: {error}") from None
         if not any(cells):
             continue
         verdict = SAME.get(cells[2].lower()) if len(cells) > 2 else None

@@ -10,6 +10,8 @@ from embedders.errors import MissingExtraError, OptionError
 from embedders.evaluation.base import Subject, embed_all
 from embedders.training import Progress
 from embedders.vectors import FloatRows, IndexArray, normalize_rows
+from latentspace_text import TextFileError
+from latentspace_text import read_lines as text_lines
 
 #: name -> file in gensim's test data
 BUILTIN = {
@@ -33,18 +35,20 @@ def builtin_path(name: str) -> Path:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a text file in UTF-8, without their ends.
+    """Lines of a text file without their ends, by the rules of `latentspace_text`.
 
     Raises:
-        OptionError
+        OptionError: it cannot be read; names the line.
     """
     try:
-        # not splitlines: a sentence may hold one of the ten other line ends of Unicode
-        return path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise OptionError("source", f"{path.name} is not UTF-8: {error.reason}") from error
-    except OSError as error:
-        raise OptionError("source", f"{path.name} cannot be read: {error.strerror}") from error
+        lines = list(text_lines(path))
+    except TextFileError as error:
+        raise OptionError("source", str(error).replace(str(path), path.name)) from error
+    for line in lines:
+        # a test set with a line left out would give another figure
+        if line.fault:
+            raise OptionError("source", f"{path.name}: line {line.number} {line.fault}")
+    return [line.text for line in lines]
 
 
 class FoldedVocabulary:

@@ -36,10 +36,11 @@ def sniff(path: Path) -> VocabularyFormat:
     with open_read(path) as file:
         head = file.read(HEAD_BYTES)
     head = head.removeprefix(BOM_UTF8)
-    _refuse_known_strangers(path, head)
-    # safetensors: 8 bytes that give the length of a JSON header, then that header
+    # safetensors: 8 bytes that give the length of a JSON header, then that header; looked for
+    # first, since a length may begin like a pickle
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
         return VocabularyFormat.SAFETENSORS
+    _refuse_known_strangers(path, head)
     if begins_like_fasttext(head):
         return VocabularyFormat.FASTTEXT
     header = HEADER.match(head)

@@ -24,6 +24,7 @@ class Edges:
         weights: float64 (m,), or None.
         place: where edge i stands, for messages ("edges.tsv: line 7").
         both_ways: an undirected edge stands there twice, as in a symmetric matrix.
+        notes: what the user should know of the file.
     """
 
     names: Sequence[str]
@@ -32,6 +33,7 @@ class Edges:
     weights: Doubles | None
     place: Callable[[int], str]
     both_ways: bool = False
+    notes: tuple[str, ...] = ()
 
     def take(self, chosen: Ints, weights: Doubles | None) -> "Edges":
         """Some of the edges, with other weights."""
@@ -43,6 +45,7 @@ class Edges:
             weights,
             lambda i: where(int(chosen[i])),
             self.both_ways,
+            self.notes,
         )
 
 
@@ -58,7 +61,7 @@ def build_graph(edges: Edges, options: GraphOptions) -> Graph:
     if options.weights is EdgeWeights.IGNORE:
         edges = edges.take(np.arange(len(edges.sources)), None)
     _check_weights(edges)
-    notes: list[str] = []
+    notes = list(edges.notes)
     edges = _drop_loops(edges, options, notes)
     edges = _merge(edges, options, notes)
     if edges.both_ways and not options.directed:

@@ -1,47 +1,46 @@
 """Edge lists: a line an edge, its source, its target and, where it has one, its weight.
 
-Fields stand between tabs, commas (with quotes as in CSV) or white space. Blank lines and lines
-that begin with # or % are left out. Plain or .gz, UTF-8. Names are kept as they are.
+Lines, names, comments and delimiters are read by the rules of `latentspace_text`, as everywhere.
+Lines that are blank or comments are counted in the edges' notes.
 """
 
-import csv
-import gzip
-import zlib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from io import TextIOWrapper
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedders.errors import OptionError
-from embedders.formats.opening import is_gzip
 from embedders.node2vec.building import Edges
 from embedders.node2vec.options import Delimiter, EdgeWeights, GraphOptions
+from latentspace_text import EdgeFormat, Line, TextFileError, read_lines
 
-BLOCK_LINES = 1 << 16
-COMMENTS = ("#", "%")
+# small: the garbage collector walks over all rows that are held
+BLOCK_LINES = 1 << 10
+HEAD_LINES = 1000
+CHARACTERS: Mapping[Delimiter, str] = {
+    Delimiter.AUTO: "",
+    Delimiter.TAB: "\t",
+    Delimiter.COMMA: ",",
+    Delimiter.SPACE: " ",
+}
 
 Row = list[str]
 
 
 def read_edges(path: Path, options: GraphOptions) -> Edges:
-    """The edges of a file.
+    """The edges of a file, plain, .gz or .xz.
 
     Raises:
         OptionError: not there, damaged, not UTF-8, or a line that is no edge; names the line.
     """
     try:
-        with _open(path) as raw, TextIOWrapper(raw, "utf-8-sig", newline="") as text:
-            return _read(path, text, options)
-    except UnicodeDecodeError as error:
-        raise OptionError("source", f"{_bad_line(path)} is not UTF-8: {error.reason}") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise OptionError("source", f"{path}: damaged or cut off: {error}") from error
+        return _read(path, read_lines(path), options)
+    except TextFileError as error:
+        raise OptionError("source", str(error)) from error
 
 
 @dataclass(slots=True)
@@ -69,11 +68,8 @@ class _Reader:
             except ValueError:
                 self._check_numbers(rows, lines)
 
-    def edges(self) -> Edges:
+    def edges(self, notes: tuple[str, ...]) -> Edges:
         """All that was read."""
-        for name in self.index:
-            if "\n" in name:
-                raise OptionError("source", f"{self.path}: the name {name!r} has a line feed")
         empty = np.empty(0, np.int64)
         joined = zip(*self.parts, strict=True) if self.parts else [(empty,)] * 3
         sources, targets, lines = (np.concatenate(part) for part in joined)
@@ -83,7 +79,7 @@ class _Reader:
         def place(i: int) -> str:
             return f"{path}: line {lines[i]}" if len(lines) else str(path)
 
-        return Edges(list(self.index), sources, targets, weights, place)
+        return Edges(list(self.index), sources, targets, weights, place, notes=notes)
 
     @staticmethod
     def _named(rows: list[Row]) -> bool:
@@ -117,57 +113,61 @@ class _Reader:
                 raise OptionError("source", message) from None
 
 
-def _read(path: Path, text: Iterable[str], options: GraphOptions) -> Edges:
-    lines = iter(text)
-    head = list(islice(lines, 1000))
-    blocks = _blocks(chain(head, lines), _delimiter(head, options), options.header)
+def _read(path: Path, lines: Iterator[Line], options: GraphOptions) -> Edges:
+    head = list(islice(lines, HEAD_LINES))
+    form = EdgeFormat.of((line.text for line in head), CHARACTERS[options.delimiter])
+    rows = _Rows(path, form.splitter())
     reader: _Reader | None = None
-    for rows, numbers in blocks:
+    for block, numbers in _blocks(rows.of(chain(head, lines)), options.header):
         if reader is None:
-            columns = _columns(path, (int(numbers[0]), rows[0]), options)
+            columns = _columns(path, (int(numbers[0]), block[0]), options)
             reader = _Reader(path, columns, options.weights is not EdgeWeights.IGNORE)
-        reader.add(rows, numbers)
+        reader.add(block, numbers)
     if reader is None:
         raise OptionError("source", f"{path}: there are no edges; a line an edge is expected")
-    return reader.edges()
+    return reader.edges(rows.notes())
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The fields of the lines that are edges, and what the others were."""
+
+    path: Path
+    fields: Callable[[str], Row]
+    passed: Counter[str] = field(default_factory=Counter)
+
+    def of(self, lines: Iterator[Line]) -> Iterator[tuple[int, Row]]:
+        """Line numbers and fields."""
+        fields = self.fields
+        for number, text, _, fault, _ in lines:
+            if fault:
+                raise OptionError("source", f"{self.path}: line {number} {fault}")
+            try:
+                row = fields(text)
+            except ValueError as error:
+                raise OptionError("source", f"{self.path}: line {number}: {error}") from None
+            if row:
+                yield number, row
+            else:
+                self.passed["comments" if text.strip() else "blank"] += 1
+
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, as a sentence."""
+        if not self.passed:
+            return ()
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.passed.items()))
+        return (f"{self.passed.total()} lines hold no edge and were left out ({kinds})",)
 
 
 def _blocks(
-    lines: Iterator[str], delimiter: Delimiter, header: bool
+    rows: Iterator[tuple[int, Row]], header: bool
 ) -> Iterator[tuple[list[Row], NDArray[np.int64]]]:
-    """Fields and numbers of the lines that are edges."""
-    start, rows = 1, _split(lines, delimiter)
+    """Edges in blocks, and the numbers of their lines."""
+    if header:
+        next(rows, None)
     while block := list(islice(rows, BLOCK_LINES)):
-        edges = [i for i, row in enumerate(block) if _is_edge(row)]
-        if header and edges:
-            edges, header = edges[1:], False
-        if edges:
-            kept = block if len(edges) == len(block) else [block[i] for i in edges]
-            yield kept, np.array(edges, np.int64) + start
-        start += len(block)
-
-
-def _split(lines: Iterator[str], delimiter: Delimiter) -> Iterator[Row]:
-    if delimiter is Delimiter.COMMA:
-        return csv.reader(lines)
-    if delimiter is Delimiter.TAB:
-        return (line.rstrip("\r\n").split("\t") for line in lines)
-    return map(str.split, lines)
-
-
-def _is_edge(row: Row) -> bool:
-    # a line that begins with a delimiter has an empty name, and is told of later
-    return bool(row) and (len(row) > 1 or row[0] != "") and row[0][:1] not in COMMENTS
-
-
-def _delimiter(head: list[str], options: GraphOptions) -> Delimiter:
-    if options.delimiter is not Delimiter.AUTO:
-        return options.delimiter
-    edges = (line for line in head if line.strip() and not line.startswith(COMMENTS))
-    first = next(edges, "")
-    if "\t" in first:
-        return Delimiter.TAB
-    return Delimiter.COMMA if "," in first else Delimiter.SPACE
+        numbers, fields = zip(*block, strict=True)
+        yield list(fields), np.array(numbers, np.int64)
 
 
 def _columns(path: Path, first: tuple[int, Row], options: GraphOptions) -> int:
@@ -183,19 +183,3 @@ def _columns(path: Path, first: tuple[int, Row], options: GraphOptions) -> int:
             "set weights to 'ignore' to read only the first two",
         )
     return 3
-
-
-def _open(path: Path) -> BinaryIO:
-    if not path.is_file():
-        raise OptionError("source", f"{path}: no such file")
-    return cast("BinaryIO", gzip.open(path, "rb")) if is_gzip(path) else path.open("rb")
-
-
-def _bad_line(path: Path) -> str:
-    with _open(path) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return f"{path}: line {number}"
-    return str(path)

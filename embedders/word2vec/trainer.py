@@ -64,6 +64,7 @@ def train_word2vec(
         "corpus_sha256": text.sha256,
         "corpus_lines": str(text.lines),
         "corpus_words": str(text.words),
+        "corpus_lines_left_out": str(text.faulty[1]),
         "gensim": version("gensim"),
         **{name: f"{value:.6g}" for name, value in metrics.items()},
     }
@@ -73,7 +74,7 @@ def train_word2vec(
     save_safetensors(out, vocabulary, "word2vec", asdict(params), params.storage, provenance)
     # of the file as stored: int8 and float16 change the rows
     revision = read_vocabulary(out).revision
-    return TrainingReport("word2vec", out, len(keys), params.dim, revision, metrics)
+    return TrainingReport("word2vec", out, len(keys), params.dim, revision, metrics, text.notes())
 
 
 def _check_phrases(params: Word2VecParams) -> None:

@@ -110,7 +110,7 @@ def test_loops_as_asked(tmp_path: Path) -> None:
         (b"a b 1\nb c x\n", {}, "source", "line 2: the weight 'x' is not a number$"),
         (b"a b\nb \xff\n", {}, "source", "line 2 is not UTF-8"),
         (gzip.compress(b"a b\n" * 999)[:-9], {}, "source", "damaged or cut off"),
-        (b'"a\nb",c\n', {"delimiter": "comma"}, "source", "has a line feed"),
+        (b'"a\nb",c\n', {"delimiter": "comma"}, "source", "line 1: a quote is not closed"),
         (b"a b\n", {"delimiter": "semicolon"}, "delimiter", "'auto', 'tab', 'comma' or 'space'"),
     ],
 )

@@ -115,7 +115,7 @@ def test_progress_counts_epochs_and_can_cancel(corpus: Path, tmp_path: Path) -> 
         (b"", {}, "source", "no words; one sentence a line"),
         (b"\n \n", {}, "source", "no words"),
         (b"a b c\n", {}, "min_count", "none of the 3 words.*occurs 5 times: lower min_count"),
-        (b"a b\n\xff\n", {}, "source", "line 2 is not UTF-8"),
+        (b"\xff\n\xfe\n", {}, "source", "no words.*line 1 and 1 others are not UTF-8"),
         (gzip.compress(b"a b c\n" * 500)[:-9], {}, "source", "damaged or cut off"),
         (lzma.compress(b"a b c\n" * 500)[:-9], {}, "source", "damaged or cut off"),
         (b"a b c\n", {"dim": 0}, "dim", "greater than or equal to 1"),
