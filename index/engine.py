@@ -98,7 +98,7 @@ class FaissEngine(Engine):
     def write_faults(self) -> Mapping[str, str]:
         """See `Engine.write_faults`."""
         with self._lock:
-            writers = {name: runtime.core.writer for name, runtime in self._runtimes.items()}
+            writers = {name: made.runtime.core.writer for name, made in self._open.items()}
         faults = {name: writer.fault for name, writer in writers.items() if writer.fault}
         free = shutil.disk_usage(self._folder).free
         if free < _LEAST_FREE_BYTES:
