@@ -1,5 +1,6 @@
 """Reading points by id, page by page, or all of them."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -17,6 +18,9 @@ from index.store.reader import Records, StoreReader
 from index.types import Page, Points
 
 MAX_PAGE = 10_000
+# slots are the row ids of SQLite: 63 bits
+_SLOTS = 1 << 63
+_CURSOR = re.compile("s([0-9a-f]{1,16})")
 _BLOCK_ROWS = 16_384
 
 
@@ -140,9 +144,8 @@ def _parse_cursor(cursor: str, limit: int) -> int:
         raise QueryError("limit", f"limit must be 1 to {MAX_PAGE}, not {limit}")
     if not cursor:
         return 0
-    try:
-        if not cursor.startswith("s"):
-            raise ValueError(cursor)
-        return int(cursor[1:], 16)
-    except ValueError as error:
-        raise QueryError("cursor", f"{cursor[:80]!r} is not a cursor of this collection") from error
+    match = _CURSOR.fullmatch(cursor)
+    slot = int(match[1], 16) if match else _SLOTS
+    if slot >= _SLOTS:
+        raise QueryError("cursor", f"{cursor[:80]!r} is not a cursor of this collection")
+    return slot

@@ -1,7 +1,8 @@
 """TrainingService."""
 
-import json
 from typing import Any
+
+import orjson
 
 from latentspace.v1 import training_service_pb2 as pb
 from services.rpc.calls import Context
@@ -35,8 +36,8 @@ def read_params(data: bytes) -> dict[str, Any]:
     if not data:
         return {}
     try:
-        found = json.loads(data)
-    except ValueError as error:
+        found = orjson.loads(data)  # refuses what is nested too deep
+    except orjson.JSONDecodeError as error:
         raise RequestError("params", f"params is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise RequestError("params", 'params is not a JSON object, such as {"dim": 100}')

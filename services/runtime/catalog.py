@@ -48,6 +48,8 @@ class Catalog:
         with storage_errors(f"opening {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            # a damaged text costs its own record alone: readers find that it is not Unicode
+            self._db.text_factory = lambda data: data.decode(errors="surrogateescape")
             version = int(self._db.execute("pragma user_version").fetchone()[0])
             if version > SCHEMA_VERSION:
                 raise StorageError(
@@ -61,9 +63,10 @@ class Catalog:
                 self._db.execute(f"pragma user_version = {SCHEMA_VERSION}")
 
     def aliases(self) -> dict[str, str]:
-        """Alias to collection."""
+        """Alias to collection; damaged ones are left out."""
         with self._alone():
-            return dict(self._db.execute("select name, collection from alias order by name"))
+            rows = self._db.execute("select name, collection from alias order by name").fetchall()
+        return {alias: name for alias, name in rows if alias.isascii() and name.isascii()}
 
     def set_alias(self, name: str, collection: str) -> str:
         """Points an alias at a collection; returns the collection before, or ""."""

@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import Self
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from services.runtime.labels import Labels, label_rows
 from services.runtime.lru import Lru
 from services.runtime.models import Model
 from services.runtime.pools import Pools, run_in
+from services.runtime.records import RecordReader
 
 # vectors of label sets in use, in memory
 ROWS_BYTES = 64 << 20
@@ -37,22 +37,18 @@ class LabelSet:
         """As the catalogue keeps it."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
-    @classmethod
-    def from_record(cls, record: str) -> Self:
-        """From the catalogue."""
-        fields = json.loads(record)
-        labels = fields.pop("labels")
-        names, templates = tuple(labels["names"]), tuple(labels["templates"])
-        return cls(labels=Labels(names, templates, labels["template_set"]), **fields)
-
 
 class LabelSets:
     """All label sets by name."""
 
     def __init__(self, catalog: Catalog, embedder: Embedder, pools: Pools) -> None:
         self._catalog, self._embedder, self._pools = catalog, embedder, pools
-        records = catalog.label_sets()
-        self._sets = {name: LabelSet.from_record(record) for name, record in records.items()}
+        reader = RecordReader(LabelSet)
+        stored = (
+            reader.read(record, f"label set {name}")
+            for name, record in catalog.label_sets().items()
+        )
+        self._sets = {label_set.name: label_set for label_set in stored if label_set is not None}
         self._rows: Lru[str, FloatRows] = Lru(ROWS_BYTES)
 
     def get(self, name: str) -> LabelSet:

@@ -17,6 +17,7 @@ from embedders.errors import EmbedderError
 from index.errors import StorageError, VectorIndexError
 from services.runtime.catalog import Catalog
 from services.runtime.errors import OperationNotFoundError, RequestError, ServiceError
+from services.runtime.records import RecordReader
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ class Operation:
         if self.state is not OperationState.RUNNING or not 0 < self.done <= self.total:
             return None
         spent_ms = (time.time_ns() - (self.stage_ns or self.started_ns)) / 1e6
+        if spent_ms < 0:  # the clock was set back
+            return None
         return int(spent_ms * (self.total - self.done) / self.done)
 
 
@@ -260,9 +263,11 @@ class Operations:
         return self._known[seen.id] != seen
 
     def _recall(self) -> None:
+        reader = RecordReader(Operation)
         for record in self._catalog.operations():
-            fields = json.loads(record)
-            operation = Operation(**{**fields, "state": OperationState(fields["state"])})
+            operation = reader.read(record, "operation")
+            if operation is None:
+                continue
             if not operation.state.ended:
                 operation = replace(
                     operation,

@@ -14,6 +14,7 @@ from index.store.schema import storage_errors
 from services.runtime.collections import NAME
 from services.runtime.errors import RequestError, SnapshotNotFoundError
 from services.runtime.operations import Report
+from services.runtime.records import RecordReader
 
 ARCHIVE, CARD = ".tar", ".json"
 
@@ -39,6 +40,7 @@ class Snapshots:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine, self._folder = engine, folder
+        self._cards = RecordReader(Snapshot)
         # left by a process that was killed while it wrote
         for path in folder.glob("*.new"):
             path.unlink()
@@ -85,9 +87,12 @@ class Snapshots:
         return {"collection": collection, "points": restored.info.points}
 
     def all(self, collection: str = "") -> list[Snapshot]:
-        """Snapshots, newest first; an archive brought from elsewhere has no collection yet."""
-        cards = [json.loads(path.read_text()) for path in self._folder.glob(f"*{CARD}")]
-        found = [Snapshot(**card) for card in cards]
+        """Snapshots, newest first; an archive without a card has no collection yet."""
+        cards = (
+            self._cards.read(path.read_bytes(), f"card {path.name}")
+            for path in self._folder.glob(f"*{CARD}")
+        )
+        found = [card for card in cards if card is not None]
         known = {snapshot.name for snapshot in found}
         for path in self._folder.glob(f"*{ARCHIVE}"):
             if path.stem not in known:

@@ -6,7 +6,7 @@ import logging
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from services.runtime.jobs import Jobs
 from services.runtime.models import ModelConfig, ModelRegistry
 from services.runtime.operations import Operation, Operations, Reporter
 from services.runtime.pools import run_in
+from services.runtime.records import RecordReader
 from services.runtime.sources import Sources
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,20 @@ class TrainRequest:
     source: str
     params: Mapping[str, Any]
     load: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model that was trained here, as the catalogue keeps it.
+
+    Args:
+        file: its weights, below the folder of trained models.
+        load: load it at the start.
+    """
+
+    family: str
+    file: str
+    load: bool
 
 
 class Training:
@@ -142,8 +157,8 @@ class Training:
     def _keep(self, made: Path, model: str, family: str, file: str, load: bool) -> None:
         """Known first, then in place: a model without its files is forgotten at the next start."""
         # relative to the folder, which may move with all the data
-        record = {"family": family, "file": f"{model}/{file}", "load": load}
-        self._catalog.save_trained_model(model, json.dumps(record))
+        record = TrainedModel(family, f"{model}/{file}", load)
+        self._catalog.save_trained_model(model, json.dumps(asdict(record)))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             made.rename(self._path(model))
@@ -197,18 +212,20 @@ def checked_params(
 def recall(catalog: Catalog, models: ModelRegistry, folder: Path) -> list[ModelConfig]:
     """Models that were trained here before; those whose files are gone are forgotten."""
     found = []
+    reader = RecordReader(TrainedModel)
     for model, text in catalog.trained_models().items():
-        record = json.loads(text)
-        path = folder / record["file"]
+        record = reader.read(text, f"trained model {model}")
+        if record is None:
+            continue
+        path = folder / record.file
         if not path.exists():
             logger.warning("trained model is gone", extra={"model": model, "path": str(path)})
             catalog.delete_trained_model(model)
         elif model in models:
             logger.warning("a configured model hides a trained one", extra={"model": model})
         else:
-            preload = record["load"]
             config = ModelConfig(
-                model, record["family"], str(path), preload=preload, configured=False
+                model, record.family, str(path), preload=record.load, configured=False
             )
             found.append(config)
     return found
