@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+#: against a declared datetime, strings and numbers are read as moments (index.columns.moments)
 Scalar = str | int | float | bool | datetime
 
 

@@ -6,7 +6,9 @@
     {"caption": {"exists": False}}                     points without the field
     {"or": [{...}, {...}]}, {"and": [...]}, {"not": {...}}
 
-Values are strings, integers, floats, booleans and datetimes that know their time zone.
+Values are strings, integers, floats, booleans and datetimes that know their time zone. Against a
+declared datetime, a string is read as RFC 3339 ("2024-06-05T10:00:00Z", or a date: midnight in
+UTC) and a number as seconds since 1970; a `date` and a `numpy.datetime64` are in UTC.
 """
 
 import math
@@ -17,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from latentspace.errors import FilterSyntaxError
+from latentspace.payloads import plain_value
 from latentspace.v1 import filter_pb2
 
 FilterLike = Mapping[str, Any]
@@ -103,7 +106,10 @@ def _test(field: str, name: str, value: object, path: str) -> filter_pb2.Conditi
 
 def _value(value: object, path: str) -> filter_pb2.Value:
     if isinstance(value, np.generic):
-        value = value.item()
+        try:
+            value = plain_value(value)
+        except TypeError as error:
+            raise FilterSyntaxError(path, str(error)) from error
     match value:
         case bool():
             return filter_pb2.Value(bool_value=value)
@@ -119,6 +125,8 @@ def _value(value: object, path: str) -> filter_pb2.Value:
             return filter_pb2.Value(float_value=value)
         case datetime():
             return _datetime(value, path)
+        case date():
+            return filter_pb2.Value(string_value=value.isoformat())
     raise FilterSyntaxError(path, f"expected a value, got {_shown(value)}{_hint(value)}")
 
 
@@ -134,7 +142,7 @@ def _datetime(value: datetime, path: str) -> filter_pb2.Value:
 
 def _bound(value: object, path: str) -> filter_pb2.Value:
     message = _value(value, path)
-    if message.WhichOneof("value") in ("string_value", "bool_value"):
+    if message.WhichOneof("value") == "bool_value":
         raise FilterSyntaxError(path, f"expected a number or a datetime, got {_shown(value)}")
     return message
 
@@ -173,8 +181,6 @@ def _hint(value: object) -> str:
             return '; for points without the field use {"exists": false}'
         case list() | tuple() | set() | np.ndarray():
             return '; for one of several use {"in": [...]}'
-        case date():
-            return "; use a datetime with its time zone"
     return ""
 
 

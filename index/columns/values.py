@@ -1,13 +1,12 @@
 """Values of payload fields and of filters: what is accepted, and how columns hold it."""
 
 import math
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
+from index.columns.moments import MOMENT, microseconds
 from index.errors import FilterError, InvalidPointError, SpecError
 from index.filter import All, AnyOf, Condition, Filter, Not, Op
 from index.types import FieldType
@@ -16,9 +15,6 @@ MODALITY = "modality"
 MAX_PAYLOAD_BYTES = 64 * 1024
 
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _RANGES = frozenset({Op.GT, Op.GTE, Op.LT, Op.LTE})
 _RANGED = frozenset({FieldType.INT, FieldType.FLOAT, FieldType.DATETIME})
 _NAMES = {
@@ -27,7 +23,7 @@ _NAMES = {
     FieldType.INT: "an integer of 64 bits",
     FieldType.FLOAT: "a finite number",
     FieldType.BOOL: "true or false",
-    FieldType.DATETIME: "an RFC 3339 string with its offset from UTC",
+    FieldType.DATETIME: MOMENT,
 }
 
 
@@ -83,7 +79,7 @@ def stored(value: object, declared: FieldType) -> Any:
         case FieldType.BOOL:
             return value if type(value) is bool else None
         case FieldType.DATETIME:
-            return _microseconds(value) if type(value) is str else None
+            return microseconds(value)
         case FieldType.KEYWORD_LIST:
             fits = type(value) is list and all(type(part) is str for part in value)
             return value if fits else None
@@ -107,8 +103,8 @@ def check_filter(filter: Filter, fields: Mapping[str, FieldType]) -> None:
 
 def operand(value: object, declared: FieldType) -> Any:
     """A value of a checked filter as columns hold it."""
-    if isinstance(value, datetime):
-        return (value - _EPOCH) // _MICROSECOND
+    if declared is FieldType.DATETIME:
+        return microseconds(value)
     return float(value) if declared is FieldType.FLOAT else value  # type: ignore[arg-type]
 
 
@@ -130,7 +126,9 @@ def _check_condition(condition: Condition, fields: Mapping[str, FieldType]) -> N
     for each in values:
         if not _comparable(each, declared):
             raise FilterError(
-                name, f"field {name!r} is {declared}: {each!r} cannot be compared with it"
+                name,
+                f"field {name!r} is {declared}: {each!r:.80} cannot be compared with it; "
+                f"give {_NAMES[declared].removeprefix('a list of ')}",
             )
 
 
@@ -143,7 +141,7 @@ def _comparable(value: object, declared: FieldType) -> bool:
         case FieldType.KEYWORD | FieldType.KEYWORD_LIST:
             return type(value) is str
         case FieldType.DATETIME:
-            return isinstance(value, datetime) and value.utcoffset() is not None
+            return microseconds(value) is not None
         case FieldType.FLOAT:
             return type(value) in (int, float) and not math.isnan(value)  # type: ignore[arg-type]
         case FieldType.INT:
@@ -157,13 +155,3 @@ def _float(value: object) -> float | None:
         return None
     number = float(value)  # type: ignore[arg-type]
     return number if math.isfinite(number) else None
-
-
-def _microseconds(text: str) -> int | None:
-    if not _RFC3339.fullmatch(text):
-        return None
-    try:
-        moment = datetime.fromisoformat(text.upper())
-    except ValueError:
-        return None
-    return (moment - _EPOCH) // _MICROSECOND

@@ -1,6 +1,6 @@
 import json
 import operator
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -160,13 +160,14 @@ def test_numpy_values_and_time_zones() -> None:
         ({"year": {"in": "abc"}}, "year.in", "expected a list of values"),
         ({"year": {"in": [1, None]}}, "year.in[1]", '{"exists": false}'),
         ({"tag": ["a", "b"]}, "tag", '{"in": [...]}'),
-        ({"year": {"gte": "2010"}}, "year.gte", "a number or a datetime"),
+        ({"year": {"gte": []}}, "year.gte", "expected a value"),
         ({"year": {"lt": True}}, "year.lt", "a number or a datetime"),
         ({"year": {"exists": 1}}, "year.exists", "true or false"),
         ({"year": 2**63}, "year", "beyond 64 bits"),
         ({"score": float("nan")}, "score", "NaN"),
         ({"when": datetime(2020, 1, 1)}, "when", "has no time zone"),
-        ({"when": date(2020, 1, 1)}, "when", "use a datetime"),
+        ({"when": np.timedelta64(3, "s")}, "when", "length of time"),
+        ({"when": np.datetime64("NaT")}, "when", "exists"),
         ({"tag": "\ud800"}, "tag", "not valid Unicode"),
         ({"or": []}, "or", "at least one"),
         ({"or": {"a": 1}}, "or", "expected a list of filters"),

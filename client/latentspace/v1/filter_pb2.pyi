@@ -39,7 +39,9 @@ class _FieldTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldType.V
     FIELD_TYPE_BOOL: _FieldType.ValueType  # 5
     """true or false."""
     FIELD_TYPE_DATETIME: _FieldType.ValueType  # 6
-    """An RFC 3339 string in the payload; kept to the microsecond."""
+    """An RFC 3339 string with its offset, a date (midnight in UTC) or a number of seconds since 1970
+    in UTC, in years 1 to 9999; kept to the microsecond.
+    """
 
 class FieldType(_FieldType, metaclass=_FieldTypeEnumTypeWrapper):
     """Type of a declared payload field."""
@@ -57,7 +59,9 @@ FIELD_TYPE_FLOAT: FieldType.ValueType  # 4
 FIELD_TYPE_BOOL: FieldType.ValueType  # 5
 """true or false."""
 FIELD_TYPE_DATETIME: FieldType.ValueType  # 6
-"""An RFC 3339 string in the payload; kept to the microsecond."""
+"""An RFC 3339 string with its offset, a date (midnight in UTC) or a number of seconds since 1970
+in UTC, in years 1 to 9999; kept to the microsecond.
+"""
 Global___FieldType: _TypeAlias = FieldType  # noqa: Y015
 
 @_typing.final
@@ -81,7 +85,7 @@ class Value(_message.Message):
     """For bool fields."""
     @_builtins.property
     def datetime_value(self) -> _timestamp_pb2.Timestamp:
-        """For datetime fields."""
+        """For datetime fields; strings and numbers are read there as those of payloads are."""
 
     def __init__(
         self,
