@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -73,13 +72,26 @@ def _read(source: Source, index: int, readers: int, items: int) -> Iterator[Any]
 def parts(
     source: Source, index: int, readers: int, items: int
 ) -> Iterator[list[Record | BadRecord]]:
-    """The parts of `items` records whose number is `index`, modulo `readers`."""
-    records = iter(source)
+    """The parts of `items` records whose number is `index`, modulo `readers`.
+
+    Raises:
+        SourceError: after all that came before it.
+    """
     number = 0
-    while part := list(islice(records, items)):
-        if number % readers == index:
+    part: list[Record | BadRecord] = []
+    try:
+        for record in source:
+            part.append(record)
+            if len(part) == items:
+                if number % readers == index:
+                    yield part
+                part, number = [], number + 1
+    except SourceError:
+        if part and number % readers == index:
             yield part
-        number += 1
+        raise
+    if part and number % readers == index:
+        yield part
 
 
 def _size(item: Record | BadRecord) -> int:

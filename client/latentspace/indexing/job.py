@@ -12,7 +12,7 @@ from latentspace.indexing.ahead import ahead, mapped
 from latentspace.indexing.checking import check_size
 from latentspace.indexing.comparing import Read, changed, new_point, read, settings_of
 from latentspace.indexing.mirroring import SourceIds, delete_missing
-from latentspace.indexing.options import JobOptions, OnFailed, OnProgress, Progress
+from latentspace.indexing.options import JobOptions, OnFailed, OnProgress, Progress, SourceError
 from latentspace.indexing.records import BadRecord, Record, Source
 from latentspace.indexing.sources.reasons import RecordError
 from latentspace.indexing.tally import Tally
@@ -65,6 +65,7 @@ def run_job(
         job = _Job(waiting, source, options, tally, dim)
         try:
             job.write()
+            job.check_end()
             if options.delete_missing:
                 job.delete_missing()
             finished = True
@@ -89,6 +90,7 @@ class _Job:
         self._places: dict[str, str] = {}
         #: of the source, where missing ones are deleted
         self._ids = SourceIds()
+        self._unread: SourceError | None = None
 
     def write(self) -> None:
         """Sends what is missing or changed, and waits until it is on disk."""
@@ -105,6 +107,15 @@ class _Job:
             ):
                 self._answered(written)
 
+    def check_end(self) -> None:
+        """Refuses a source of which not all could be read; what came before is written.
+
+        Raises:
+            SourceError
+        """
+        if self._unread is not None:
+            raise self._unread
+
     def delete_missing(self) -> None:
         """Deletes the points that the source does not have.
 
@@ -116,7 +127,7 @@ class _Job:
 
     def _batches(self, pool: ThreadPoolExecutor) -> Iterator[list[NewPoint]]:
         """Points to write, in a thread of its own: read, compared with what is stored, resized."""
-        parts = mapped(pool, self._read_all, chunks(self._source), 4 * THREADS)
+        parts = mapped(pool, self._read_all, chunks(self._items()), 4 * THREADS)
         for batch in split(
             self._good(parts),
             lambda one: one.size,
@@ -142,6 +153,12 @@ class _Job:
                 bad = BadRecord(one.record.place, error.reason, str(error), point.id)
                 self._tally.fail(bad)
         return kept
+
+    def _items(self) -> Iterator[Record | BadRecord]:
+        try:
+            yield from self._source
+        except SourceError as error:
+            self._unread = error
 
     def _read_all(self, items: Sequence[Record | BadRecord]) -> list[Read | BadRecord]:
         return [read(item, self._settings, self._dim) for item in items]

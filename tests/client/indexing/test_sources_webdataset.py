@@ -127,9 +127,11 @@ def test_cut_off(tmp_path: Path, packed: bool) -> None:
     path.write_bytes(data[: len(data) // 2 + 700])
     items, message = until_error(opened(path))
     assert 45 <= len(items) <= 55
-    for item, (name, image) in zip(items, members, strict=False):
+    *whole_items, cut = items
+    assert isinstance(cut, BadRecord)
+    for item, (name, image) in zip(whole_items, members, strict=False):
         assert whole(item) == Record(name[:3], ImageInput(image), {}, f"train.tar/{name[:3]}")
-    assert f"damaged or cut off after {len(items) - 1:03}" in message
+    assert f"damaged or cut off after {len(whole_items) - 1:03}" in message
     path.write_bytes(b"no tar at all")
     items, message = until_error(opened(path))
     assert items == []

@@ -31,6 +31,7 @@ class _Sample:
     files: dict[str, bytes] = field(default_factory=dict)
     image: bytes | FilePart | None = None
     too_large: str = ""
+    is_cut: bool = False
 
 
 class WebDatasetSource(Source):
@@ -72,6 +73,8 @@ class WebDatasetSource(Source):
 
 
 def _row(sample: _Sample) -> dict[str, Any]:
+    if sample.is_cut:
+        raise RecordError(Reason.UNREADABLE, "the file is damaged or cut off within this sample")
     if sample.too_large:
         message = f"{sample.too_large} has over {MAX_FILE_BYTES} bytes"
         raise RecordError(Reason.BAD_INPUT, message)
@@ -95,7 +98,8 @@ def _samples(path: Path) -> Iterator[_Sample]:
     """Samples as they end.
 
     Raises:
-        SourceError: damaged or cut off; names the last sample that came.
+        SourceError: damaged or cut off; the last sample before is marked as cut, since more of
+            its files may have come.
     """
     sample, last = None, ""
     try:
@@ -109,17 +113,26 @@ def _samples(path: Path) -> Iterator[_Sample]:
                         yield sample
                         last = sample.key
                     sample = _Sample(key)
-                if member.size > MAX_FILE_BYTES:
-                    sample.too_large = suffix
-                elif suffix not in IMAGE_SUFFIXES:
-                    sample.files[suffix] = _contents(tar, member)
-                elif sample.image is None:
-                    sample.image = _image(tar, member, path)
+                _add(sample, tar, member, suffix, path)
     except (tarfile.TarError, *DAMAGE, OSError) as error:
+        if sample is not None and sample.key != last:
+            sample.is_cut = True
+            yield sample
         after = f" after {last}" if last else ""
         raise SourceError(f"{path}: damaged or cut off{after} ({error})") from error
     if sample is not None:
         yield sample
+
+
+def _add(
+    sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, path: Path
+) -> None:
+    if member.size > MAX_FILE_BYTES:
+        sample.too_large = suffix
+    elif suffix not in IMAGE_SUFFIXES:
+        sample.files[suffix] = _contents(tar, member)
+    elif sample.image is None:
+        sample.image = _image(tar, member, path)
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

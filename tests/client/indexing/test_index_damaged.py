@@ -1,0 +1,75 @@
+"""One damaged record in every kind of source: it fails alone, in its place; all others are written.
+
+Vectors are compared with those of the texts themselves, so a record that was invented, cut or
+shifted shows.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from latentspace import Client
+from tests.client.indexing.damaging import MAKERS
+from tests.client.indexing.index_world import address, client, index  # noqa: F401 fixtures
+
+LONG = bool(os.environ.get("LATENTSPACE_LONG"))
+CASES = [(kind, damage) for kind, (_, count) in MAKERS.items() for damage in range(count)]
+# what text files may hold, without what splits cells or is white space around them
+LETTERS = st.text(alphabet="abcé日\u2028\x85#%'{};|", min_size=1, max_size=12)
+COUNT = 5
+
+
+def check(client: Client, folder: Path, case: tuple[str, int], texts: list[str], at: int) -> None:  # noqa: F811
+    kind, damage = case
+    # numbers keep texts apart, and free of white space at their ends
+    texts = [f"t{i}{text}." for i, text in enumerate(texts)]
+    made = MAKERS[kind][0](folder, texts, at, damage)
+    letters = folder / "bad.jsonl"
+    options = ("--model", "toy", "--dead-letters", str(letters), *made.options)
+    result = index(client, made.path, *options)
+    told = (
+        [json.loads(line) for line in letters.read_text().splitlines()] if letters.exists() else []
+    )
+    stored = {p.id: p.vector for p in client.scroll("c", with_vectors=True)} if made.sound else {}
+    assert stored.keys() == made.sound.keys(), result.stderr
+    for id, text in made.sound.items():
+        (vector,) = client.embed("toy", texts=[text])
+        np.testing.assert_allclose(np.asarray(stored[id]), vector, atol=1e-6)
+    assert [one["place"] for one in told] == ([made.place] if made.place else [])
+    assert result.exit_code == (1 if made.ends or not made.sound else 4), result.stderr
+    if made.sound:
+        client.delete_collection("c")
+
+
+@pytest.mark.parametrize("place", [0, COUNT // 2, COUNT - 1])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[1]}")
+def test_one_damaged_record(
+    client: Client,  # noqa: F811
+    tmp_path: Path,
+    case: tuple[str, int],
+    place: int,
+) -> None:
+    check(client, tmp_path, case, [f"text {i}" for i in range(COUNT)], place)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not LONG, reason="10,000 damaged sources: LATENTSPACE_LONG=1 runs it")
+@pytest.mark.timeout(0)
+@settings(
+    max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.sampled_from(CASES), st.lists(LETTERS, min_size=2, max_size=9), st.data())
+def test_many_damaged_records(
+    client: Client,  # noqa: F811
+    tmp_path: Path,
+    case: tuple[str, int],
+    texts: list[str],
+    data: st.DataObject,
+) -> None:
+    place = data.draw(st.integers(0, len(texts) - 1))
+    check(client, tmp_path, case, texts, place)
