@@ -49,7 +49,7 @@ class Subwords:
         buckets = self.buckets(word)
         if not buckets:
             return None
-        return np.asarray(self.rows[buckets].mean(axis=0), dtype=np.float32)
+        return np.asarray(self.rows[buckets].mean(axis=0, dtype=np.float64), dtype=np.float32)
 
     def complete(self, words: Sequence[str], own: FloatRows) -> FloatRows:
         """Rows of known words, float32 (n, d), each the mean of its own row and its n-grams'."""

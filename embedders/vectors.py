@@ -6,17 +6,44 @@ from numpy.typing import NDArray
 FloatRows = NDArray[np.float32]
 IndexArray = NDArray[np.intp]
 
+# sums of squares between these lose nothing to float32's ends at 2^-126 and 2^128
+_LEAST_SQUARE, _MOST_SQUARE = 2.0**-80, 2.0**126
+
 
 def normalize_rows(rows: FloatRows) -> FloatRows:
-    """Rows of unit length, float32 (n, d); zero rows stay zero."""
-    norms = row_norms(rows)[:, None]
-    return np.asarray(rows / np.where(norms > 0, norms, 1), dtype=np.float32)
+    """Rows of unit length, float32 (n, d), for all finite rows; zero rows stay zero."""
+    squares = _squares(rows)
+    norms = np.sqrt(squares)[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        unit = np.asarray(rows / np.where(norms > 0, norms, 1), dtype=np.float32)
+    if len(unsafe := _unsafe(squares)):
+        wide = rows[unsafe].astype(np.float64)
+        norms64 = np.sqrt(np.vecdot(wide, wide))[:, None]
+        with np.errstate(invalid="ignore"):
+            unit[unsafe] = wide / np.where(norms64 > 0, norms64, 1)
+    return unit
 
 
-def row_norms(rows: FloatRows) -> NDArray[np.float32]:
-    """Euclidean lengths, float32 (n,)."""
-    squares: NDArray[np.float32] = np.einsum("ij,ij->i", rows, rows, dtype=np.float32)
-    return np.sqrt(squares)
+def row_norms(rows: FloatRows) -> NDArray[np.float64]:
+    """Euclidean lengths, float64 (n,): those of all finite float32 rows are finite, and 0 for
+    zero rows alone. Squares are summed in float32 where they neither overflow nor vanish."""
+    squares = _squares(rows)
+    norms = np.sqrt(squares, dtype=np.float64)
+    if len(unsafe := _unsafe(squares)):
+        wide = rows[unsafe].astype(np.float64)
+        norms[unsafe] = np.sqrt(np.vecdot(wide, wide))
+    return norms
+
+
+def _squares(rows: FloatRows) -> NDArray[np.float32]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares: NDArray[np.float32] = np.einsum("ij,ij->i", rows, rows, dtype=np.float32)
+    return squares
+
+
+def _unsafe(squares: NDArray[np.float32]) -> IndexArray:
+    """Rows whose squares float32 cannot sum."""
+    return np.flatnonzero(~((squares > _LEAST_SQUARE) & (squares < _MOST_SQUARE)))
 
 
 def top_k(scores: NDArray[np.float32], k: int) -> IndexArray:

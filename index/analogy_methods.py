@@ -52,7 +52,7 @@ class CosAdd(Scorer):
     """cos(x, sum of w_i x_i) (Mikolov, Yih and Zweig, 2013)."""
 
     def __init__(self, inputs: FloatRows, questions: Sequence[Terms]) -> None:
-        numbers, weights = _padded(questions, len(inputs))
+        numbers, weights = _padded([_scaled(terms) for terms in questions], len(inputs))
         sums = np.zeros((len(questions), inputs.shape[1]), dtype=np.float32)
         extended = np.concatenate([inputs, np.zeros_like(inputs[:1])])
         for term in range(numbers.shape[1]):
@@ -183,6 +183,12 @@ def _cosines(inputs: FloatRows, rows: FloatRows, neutral: float) -> FloatRows:
     np.matmul(inputs, rows.T, out=table[:-1])
     table[-1] = neutral
     return table
+
+
+def _scaled(terms: Terms) -> list[tuple[int, float]]:
+    """Terms with a largest weight of 1: a sum of the same direction, within float32."""
+    largest = max((abs(weight) for _, weight in terms), default=0.0) or 1.0
+    return [(number, weight / largest) for number, weight in terms]
 
 
 def _signed(terms: Terms, sign: int) -> list[tuple[int, float]]:

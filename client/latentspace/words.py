@@ -12,6 +12,9 @@ from latentspace.inputs import Input, KeyInput, VectorInput
 Term = str | NDArray[Any] | Input | tuple[str | NDArray[Any] | Input, float]
 SignedTerms = list[tuple[float, Input]]
 
+# weights are float32 on the wire
+_SMALL, _LARGE = 1e-30, 1e30
+
 
 def signed_terms(
     positive: Term | Sequence[Term] | None, negative: Term | Sequence[Term] | None
@@ -23,6 +26,7 @@ def signed_terms(
     """
     terms = [(*_term(item, 1.0),) for item in _listed(positive)]
     terms += [(*_term(item, -1.0),) for item in _listed(negative)]
+    terms = _within_float32(terms)
     if not terms:
         raise InvalidArgumentError("pass at least one positive or negative key")
     return [(w, i) for w, i in terms if w > 0], [(-w, i) for w, i in terms if w < 0]
@@ -44,18 +48,31 @@ def unweighted_terms(terms: Term | Sequence[Term] | None) -> list[Input]:
 
 
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Cosine of two vectors."""
-    first, second = a.astype(np.float64), b.astype(np.float64)
-    return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
+    """Cosine of two vectors; 0.0 where one is zero, as in gensim."""
+    first, second = _unit(np.stack([a, b]))
+    return float(first @ second)
 
 
 def odd_one_out(keys: Sequence[str], rows: Iterable[NDArray[np.float32]]) -> str:
     """The key farthest from the mean of all, each scaled to unit length; ties go to the smaller."""
-    matrix = np.array(list(rows), np.float64)
-    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix = _unit(np.array(list(rows)))
     # float64, so that the order does not hang on the order of summation
     closeness = (matrix @ matrix.mean(axis=0)).tolist()
     return min(zip(closeness, keys, strict=True))[1]
+
+
+def _unit(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Rows of unit length, float64 (n, d); zero rows stay zero."""
+    wide = rows.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    return wide / np.where(norms > 0, norms, 1)
+
+
+def _within_float32(terms: SignedTerms) -> SignedTerms:
+    """Weights of the same proportions whose largest is 1, where float32 could not hold them."""
+    largest = max((abs(weight) for weight, _ in terms), default=1.0)
+    scale = 1.0 if _SMALL < largest < _LARGE else largest or 1.0
+    return [(weight / scale, item) for weight, item in terms]
 
 
 def _term(item: Term, sign: float) -> tuple[float, Input]:
@@ -66,7 +83,9 @@ def _term(item: Term, sign: float) -> tuple[float, Input]:
         return weight, KeyInput(item)
     if isinstance(item, np.ndarray):
         # the server scales inputs to unit length, gensim leaves vectors as they are
-        return weight * float(np.linalg.norm(item)), VectorInput(item.astype(np.float32))
+        return weight * float(np.linalg.norm(item.astype(np.float64))), VectorInput(
+            item.astype(np.float32)
+        )
     return weight, item
 
 

@@ -23,7 +23,7 @@ from embedders.errors import InvalidItemError, ItemError, ItemTooLargeError, Opt
 from embedders.formats import BadRows
 from embedders.lookup import load_vocabulary
 from embedders.options import STRICT, read_options
-from embedders.vectors import FloatRows, IndexArray, row_norms
+from embedders.vectors import FloatRows, IndexArray, normalize_rows, row_norms
 from embedders.vocabulary import Vocabulary
 from embedders.word2vec.encoder import Word2VecEncoder
 from embedders.word2vec.phrases import DELIMITER, METADATA, Phraser
@@ -33,6 +33,8 @@ WORD = re.compile(r"\w+")
 TOKENS = "words-1"
 # a sum of unit rows that is shorter is rounding, without a direction
 CANCELLED = 1e-6
+# scales below this are float32 numbers
+_MOST_SCALE = 2.0**126
 
 
 class Weighting(StrEnum):
@@ -88,7 +90,7 @@ class AveragedEncoder(Encoder):
         weights = _weights(model_id, vocabulary, options)
         norms = row_norms(vocabulary.vectors)
         # rows are scaled by their weight when they are read: no second matrix of unit rows
-        self._scales = np.asarray(weights / np.where(norms > 0, norms, 1), dtype=np.float32)
+        self._scales = _narrowed(weights / np.where(norms > 0, norms, 1))
         self.info = ModelInfo(
             id=model_id,
             family="averaged",
@@ -147,7 +149,7 @@ class AveragedEncoder(Encoder):
                 positions.append(vocabulary.position(word))
             elif compose and vocabulary.subwords is not None:
                 row = vocabulary.subwords.compose(word)
-                composed += [] if row is None else [row / max(float(np.linalg.norm(row)), 1e-30)]
+                composed += [] if row is None else [normalize_rows(row[None])[0]]
         made = np.stack(composed) if composed else np.empty((0, vocabulary.dim), np.float32)
         return _Words(np.array(positions, np.intp), made)
 
@@ -170,11 +172,16 @@ class AveragedEncoder(Encoder):
             int(i): InvalidItemError("the vectors of the text's words cancel out")
             for i in np.flatnonzero(norms <= CANCELLED)
         }
-        return Encoded(sums[good] / norms[good, None], good, errors=errors)
+        return Encoded(normalize_rows(sums[good]), good, errors=errors)
 
     def _sum(self, words: _Words) -> FloatRows:
         known = self._scales[words.positions] @ self.vocabulary.vectors[words.positions]
         return np.asarray(known + words.composed.sum(axis=0), dtype=np.float32)
+
+
+def _narrowed(scales: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+    """In float32, unless it cannot hold them: rows may be tiny."""
+    return scales.astype(np.float32) if (scales < _MOST_SCALE).all() else scales
 
 
 def _weights(

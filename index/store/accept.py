@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embedders.vectors import FloatRows, row_norms
+from embedders.vectors import FloatRows, normalize_rows, row_norms
 from index.columns.table import validate_payload
 from index.errors import InvalidPointError, PointError, QueryError
 from index.names import MAX_ID_BYTES, MODALITY_CODES
@@ -17,7 +17,6 @@ Rejected = dict[int, PointError]
 
 # a UTF-8 character has at most 4 bytes
 _SURELY_SHORT = MAX_ID_BYTES // 4
-_TINY_NORM = 1e-18
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +65,13 @@ def scale_rows(rows: FloatRows, spec: CollectionSpec, rejected: Rejected) -> Flo
     Rejects rows that are not finite and, under cosine, zero rows.
     """
     norms = row_norms(rows)
-    unsure = np.flatnonzero(~(np.isfinite(norms) & (norms > _TINY_NORM)))
-    for position in unsure.tolist():
-        if not np.isfinite(rows[position]).all():
-            _reject(rejected, position, "vectors", "the vector is not finite")
-        elif spec.metric.normalizes and not rows[position].any():
-            _reject(rejected, position, "vectors", "a zero vector has no cosine")
+    for position in np.flatnonzero(~np.isfinite(norms)).tolist():
+        _reject(rejected, position, "vectors", "the vector is not finite")
     if not spec.metric.normalizes:
         return rows
-    if len(unsure):
-        # float32 squares overflow or vanish there, so these rows are scaled by their largest number
-        largest = np.abs(rows[unsure]).max(axis=1, keepdims=True)
-        rows, norms = rows.copy(), norms.copy()
-        usable = np.isfinite(largest) & (largest > 0)
-        rows[unsure] = np.where(usable, rows[unsure] / np.where(usable, largest, 1), 0)
-        norms[unsure] = np.maximum(row_norms(rows[unsure]), _TINY_NORM)
-    return np.asarray(rows / norms[:, None], dtype=np.float32)
+    for position in np.flatnonzero(norms == 0).tolist():
+        _reject(rejected, position, "vectors", "a zero vector has no cosine")
+    return normalize_rows(rows)
 
 
 def _checked_rows(points: Points, dim: int) -> FloatRows:

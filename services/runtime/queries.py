@@ -98,7 +98,11 @@ def read_queries(
             errors[i] = RequestError(f"queries[{i}]", "a query needs at least one input")
         else:
             one = _sought(collection, query, found)
-            if bad := bad_rows(collection, np.concatenate([one.near, one.far]), "queries"):
+            if not np.isfinite(one.near).all():
+                errors[i] = RequestError(
+                    f"queries[{i}]", "the weighted sum is larger than float32 holds; scale it down"
+                )
+            elif bad := bad_rows(collection, np.concatenate([one.near, one.far]), "queries"):
                 errors[i] = next(iter(bad.values()))
             else:
                 sought.append(one)
@@ -112,7 +116,8 @@ def _sought(collection: Collection, query: AnyQuery, found: Resolved) -> Sought:
     if isinstance(query, Query):
         unit = query.unit or collection.spec.metric.normalizes
         keys = [identity(value) for value in query.parts]
-        row = weighted_sum(found, keys, [part.weight for part in query.inputs], unit)
+        weights = [part.weight for part in query.inputs]
+        row = weighted_sum(found, keys, weights, unit, collection.spec.metric.normalizes)
         return Sought(row[None], found.rows[:0], own)
     near, far = (
         found.rows[[found.place[identity(value)] for value in values]]
@@ -122,16 +127,29 @@ def _sought(collection: Collection, query: AnyQuery, found: Resolved) -> Sought:
 
 
 def weighted_sum(
-    found: Resolved, keys: Sequence[Hashable], weights: Sequence[float], unit: bool = True
+    found: Resolved,
+    keys: Sequence[Hashable],
+    weights: Sequence[float],
+    unit: bool = True,
+    direction: bool = False,
 ) -> FloatRows:
-    """Sum of weighted vectors float32 (dim,); a single positive input as it is."""
+    """Sum of weighted vectors float32 (dim,); a single positive input as it is.
+
+    Args:
+        unit: scale the vectors to unit length first.
+        direction: only that of the sum is wanted; else one too large for float32 is infinite.
+    """
     rows: FloatRows = found.rows[[found.place[key] for key in keys]]
     if len(keys) == 1 and weights[0] > 0:
         first: FloatRows = rows[0]
         return first
     if unit:
         rows = normalize_rows(rows)
-    return np.asarray(np.asarray(weights, np.float32) @ rows, np.float32)
+    total = np.asarray(weights, np.float64) @ rows.astype(np.float64)
+    if direction:
+        total /= np.abs(total).max() or 1.0
+    with np.errstate(over="ignore"):
+        return total.astype(np.float32)
 
 
 def bad_rows(
