@@ -2,7 +2,8 @@
 
 An encoder works in two steps, so that a scheduler can overlap them: `prepare` is CPU work on
 single items in many threads, `encode` is one forward pass over a batch. The base does the
-chores: it checks options and shapes, cuts to the wanted dimensions and renormalises.
+chores: it checks options and shapes, refuses texts that mean nothing, cuts to the wanted
+dimensions and renormalises.
 """
 
 from abc import ABC, abstractmethod
@@ -17,6 +18,7 @@ from embedders.errors import ItemError, ModalityError, OptionError
 from embedders.png import grey_png
 from embedders.space import space_id
 from embedders.vectors import FloatRows, IndexArray, normalize_rows
+from embedders.visible import check_visible
 
 
 class Modality(StrEnum):
@@ -243,13 +245,20 @@ class Encoder(ABC):
 
     def _prepare_or_error(self, item: Item, options: EncodeOptions) -> Prepared | ItemError:
         try:
-            self.check_modality(item)
+            self.check_item(item)
             return self.prepare(item, options)
         except ItemError as error:
             return error
 
-    def check_modality(self, item: Item) -> None:
-        """Refuses an item of a kind that the model does not embed."""
+    def check_item(self, item: Item) -> None:
+        """Refuses an item of a kind that the model does not embed, and a text that means nothing.
+
+        Raises:
+            ModalityError: of another kind.
+            InvalidItemError: a text without a visible character.
+        """
         if item.modality not in self.info.modalities:
             kinds = ", ".join(sorted(self.info.modalities))
             raise ModalityError(f"model {self.info.id!r} embeds {kinds}, not {item.modality}")
+        if item.modality is Modality.TEXT and isinstance(item.value, str):
+            check_visible(item.value)

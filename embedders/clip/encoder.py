@@ -32,6 +32,7 @@ from embedders.images import decode, patch_cost
 from embedders.options import read_options
 from embedders.sentence.grouping import length_groups
 from embedders.vectors import FloatRows
+from embedders.visible import check_visible
 
 # in tokens: padding worth one more forward pass; the largest padded batch
 CPU_WASTE, CPU_BUDGET = 48, 8_192
@@ -169,8 +170,9 @@ class ClipEncoder(Encoder):
         return Prepared(pictures.shape(image), Modality.IMAGE, cost)
 
     def _checked_text(self, value: str | bytes) -> str:
-        if not isinstance(value, str) or not value or value.isspace():
-            raise InvalidItemError("the text is empty or white space alone")
+        if not isinstance(value, str):
+            raise InvalidItemError("a text is a string")
+        check_visible(value)
         most = self._options.max_characters
         if len(value) > most:
             raise ItemTooLargeError(

@@ -18,6 +18,8 @@ from PIL import (
 from embedders.errors import InvalidItemError, ItemError, ItemTooLargeError
 from embedders.images.colours import to_rgb
 from embedders.images.limits import DEFAULT_LIMITS, ImageLimits
+from embedders.images.metadata import without_metadata
+from embedders.images.quiet import silence_decoders
 
 # imported here and so registered: Pillow would otherwise import them in the first thread
 PLUGINS = (
@@ -59,8 +61,9 @@ def decode(
         InvalidItemError: not of these formats, truncated or damaged.
     """
     limits.check_bytes(len(data))
+    silence_decoders()
     try:
-        with _open(data) as image:
+        with _open(without_metadata(data)) as image:
             limits.check_size(*image.size)
             if at_least is not None and image.format == "JPEG":
                 image.draft(None, (at_least, at_least))

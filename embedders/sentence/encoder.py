@@ -40,7 +40,7 @@ GPU_WASTE, GPU_BUDGET = 16_384, 131_072
 class SentenceEncoder(Encoder):
     """A sentence-transformers model behind the encoder contract.
 
-    An empty text, or one of white space alone, means nothing and is refused. Rows are as the
+    A text without a visible character means nothing and is refused. Rows are as the
     model's own modules make them: of unit length only where the model normalises.
     """
 
@@ -78,7 +78,7 @@ class SentenceEncoder(Encoder):
         """Tokenises one text.
 
         Raises:
-            InvalidItemError: empty or white space alone, or not valid Unicode.
+            InvalidItemError: without a visible character, or not valid Unicode.
             ItemTooLargeError: too many characters, or tokens where truncation is refused.
         """
         [prepared] = self.prepare_batch([item], options)
@@ -122,7 +122,7 @@ class SentenceEncoder(Encoder):
 
     def _text_or_error(self, item: Item) -> str | ItemError:
         try:
-            self.check_modality(item)
+            self.check_item(item)
             return _checked_text(item.value, self._options.max_characters)
         except ItemError as error:
             return error
@@ -168,8 +168,8 @@ class SentenceEncoder(Encoder):
 
 
 def _checked_text(value: str | bytes, max_characters: int) -> str:
-    if not isinstance(value, str) or not value or value.isspace():
-        raise InvalidItemError("the text is empty or white space alone")
+    if not isinstance(value, str):
+        raise InvalidItemError("a text is a string")
     if len(value) > max_characters:
         raise ItemTooLargeError(
             f"the text has {len(value)} characters, at most {max_characters} are read"

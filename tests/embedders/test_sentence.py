@@ -58,7 +58,7 @@ def test_bad_texts_fail_alone(minilm: Encoder) -> None:
     ]  # fmt: skip
     with pytest.raises(ModalityError):
         minilm.prepare(Item(Modality.IMAGE, b"x"), EncodeOptions())
-    with pytest.raises(InvalidItemError, match="white space"):
+    with pytest.raises(InvalidItemError, match="no visible character"):
         minilm.prepare(text(" "), EncodeOptions())
 
 
