@@ -8,6 +8,7 @@ VectorIndexError
 ├── SpecError                    a declaration does not fit; `field` names the part
 ├── FilterError                  a filter names an undeclared field or a value of another type
 ├── QueryError                   a query or its options do not fit; `field` names the part
+│   └── PayloadsTooLargeError
 ├── PointError                   one point of a batch; the others go on
 │   ├── InvalidPointError        id, vector or payload; `field` names the part
 │   └── PointNotFoundError
@@ -75,6 +76,17 @@ class FilterError(FieldError):
 
 class QueryError(FieldError):
     """A query or its options do not fit."""
+
+
+class PayloadsTooLargeError(QueryError):
+    """The payloads of the hits of one search take too much."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(
+            "with_payload",
+            f"the payloads of the hits take more than {most_bytes >> 20} MiB, the most for one"
+            " search: ask for fewer hits at once, or for none of their payloads",
+        )
 
 
 class PointError(FieldError):

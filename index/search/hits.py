@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
 from index.base import SearchRequest
+from index.errors import PayloadsTooLargeError
 from index.names import MODALITIES
 from index.runtime import CollectionRuntime
 from index.search.queries import ready_queries
@@ -18,6 +19,9 @@ from index.segments.part import Part, View
 from index.types import Hits, Points
 
 T = TypeVar("T")
+
+# A reply repeats the payload of a point for every query that it answers.
+MAX_PAYLOAD_BYTES = 256 << 20
 
 
 def find_hits(runtime: CollectionRuntime, request: SearchRequest) -> Hits:
@@ -36,11 +40,14 @@ def find_hits(runtime: CollectionRuntime, request: SearchRequest) -> Hits:
     with moment(runtime.core.live, runtime.reader) as (view, connection):
         found = search_view(view, runtime.spec, queries, request)
         slots = _gather(view, found, lambda part: part.slots)
-        payloads = runtime.reader.payloads(np.unique(slots).tolist(), connection)
+        payloads = runtime.reader.payloads(np.unique(slots).tolist(), connection, MAX_PAYLOAD_BYTES)
     there = np.array([slot in payloads for slot in slots.tolist()], dtype=np.bool_)
     if not there.all():
         found, slots = _only(found, there), slots[there]
-    return _hits(view, found, request, [payloads[slot] for slot in slots.tolist()])
+    chosen = [payloads[slot] for slot in slots.tolist()]
+    if sum(map(len, chosen)) > MAX_PAYLOAD_BYTES:
+        raise PayloadsTooLargeError(MAX_PAYLOAD_BYTES)
+    return _hits(view, found, request, chosen)
 
 
 def _hits(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
-from index.errors import StorageError
+from index.errors import PayloadsTooLargeError, StorageError
 from index.store.schema import check_format, connect, storage_errors
 from index.store.spec_json import load_spec
 
@@ -119,13 +119,24 @@ class StoreReader:
         """
         return self._chosen("slot", slots, with_vectors, connection)
 
-    def payloads(self, slots: Sequence[int], connection: sqlite3.Connection) -> dict[int, bytes]:
-        """Payload by slot, of the moment of a `snapshot`; slots that have gone are left out."""
-        found: dict[int, bytes] = {}
+    def payloads(
+        self, slots: Sequence[int], connection: sqlite3.Connection, most_bytes: int
+    ) -> dict[int, bytes]:
+        """Payload by slot, of the moment of a `snapshot`; slots that have gone are left out.
+
+        Raises:
+            PayloadsTooLargeError: together they take more than `most_bytes`; reading ends there.
+        """
+        payloads: dict[int, bytes] = {}
+        left = most_bytes
         for part in _chunks(slots):
             sql = f"SELECT slot, payload FROM points WHERE slot IN ({_marks(part)})"  # noqa: S608
-            found.update(connection.execute(sql, part).fetchall())
-        return found
+            rows = connection.execute(sql, part).fetchall()
+            left -= sum(len(payload) for _, payload in rows)
+            if left < 0:
+                raise PayloadsTooLargeError(most_bytes)
+            payloads.update(rows)
+        return payloads
 
     def page(self, after: int, limit: int, with_vectors: bool) -> Records:
         """The first `limit` points with greater slots, ascending."""

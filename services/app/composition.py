@@ -101,6 +101,7 @@ def compose(settings: Settings) -> Application:
         limits.max_message_mib,
         limits.max_items,
         limits.max_queries,
+        limits.search_mib,
         settings.reflection,
     )
     operations = Operations(catalog)

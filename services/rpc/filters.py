@@ -9,6 +9,8 @@ from services.runtime.errors import RequestError
 # A tree deeper than this is no question that a person or a program asks.
 MAX_DEPTH = 32
 MAX_NODES = 10_000
+# values of all tests of membership together: reading so many takes a few tens of milliseconds
+MAX_VALUES = 65_536
 
 
 def read_filter(message: pb.Filter, field: str = "filter") -> Filter:
@@ -22,7 +24,7 @@ def read_filter(message: pb.Filter, field: str = "filter") -> Filter:
 
 class _Reader:
     def __init__(self) -> None:
-        self.nodes = 0
+        self.nodes = self.values = 0
 
     def read(self, message: pb.Filter, field: str, depth: int) -> Filter:
         self.nodes += 1
@@ -32,6 +34,7 @@ class _Reader:
             )
         kind = message.WhichOneof("filter")
         if kind == "condition":
+            self.count_values(message.condition, field)
             return read_condition(message.condition, f"{field}.condition")
         if kind == "all":
             return All(self.parts(message.all, f"{field}.all", depth))
@@ -40,6 +43,15 @@ class _Reader:
         if kind == "negation":
             return Not(self.read(message.negation, f"{field}.negation", depth + 1))
         raise RequestError(field, "set one of condition, all, any, negation")
+
+    def count_values(self, condition: pb.Condition, field: str) -> None:
+        self.values += len(getattr(condition, "in").values)
+        if self.values > MAX_VALUES:
+            raise RequestError(
+                f"{field}.condition.in.values",
+                f"a filter has at most {MAX_VALUES:,} values: declare a field that stands for the"
+                " set, or ask in several calls",
+            )
 
     def parts(self, message: pb.FilterList, field: str, depth: int) -> tuple[Filter, ...]:
         if not message.filters:

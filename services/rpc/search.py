@@ -32,6 +32,7 @@ from services.runtime.comparing import Compared, Pair, compare
 from services.runtime.errors import RequestError
 from services.runtime.queries import AnyQuery, BestScore, Query, recommendation
 from services.runtime.search import Searcher, SearchOutcome
+from services.runtime.search_budget import SearchBudget
 from services.runtime.searching import NO_QUERIES
 
 DEFAULT_K = 10
@@ -48,10 +49,13 @@ METHODS = {
 class SearchServicer:
     """Neighbours, analogies and comparisons."""
 
-    def __init__(self, collections: Collections, max_items: int, max_queries: int) -> None:
+    def __init__(
+        self, collections: Collections, budget: SearchBudget, max_items: int, max_queries: int
+    ) -> None:
         self._collections = collections
         self._max_items, self._max_queries = max_items, max_queries
-        self._searcher = Searcher(collections)
+        self._budget = budget
+        self._searcher = Searcher(collections, budget)
 
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         """Nearest points of a batch of queries."""
@@ -77,11 +81,13 @@ class SearchServicer:
         if request.method not in METHODS:
             raise RequestError("method", f"analogy method {request.method} is unknown")
         check_count("questions", len(request.questions), self._max_queries)
+        k = request.k or DEFAULT_K
+        self._budget.check(collection, len(request.questions), Windowed(), k, with_vectors=False)
         questions = [read_question(q, f"questions[{i}]") for i, q in enumerate(request.questions)]
         asked = Asked(
             questions,
             METHODS[request.method],
-            request.k or DEFAULT_K,
+            k,
             request.vocabulary_limit,
             request.include_inputs,
             request.with_payload,
@@ -138,6 +144,8 @@ class SearchServicer:
             check_count("vectors", len(vectors.rows), self._max_queries)
             return await self._searcher.by_vectors(collection, vectors, wanted, choice, deadline)
         check_count("queries", len(request.queries), self._max_queries)
+        inputs = sum(map(count_inputs, request.queries))
+        check_count("queries", max(inputs, 1), self._max_queries, "inputs of all queries")
         queries = [read_query(q, f"queries[{i}]") for i, q in enumerate(request.queries)]
         options = read_options(request.options, "query")
         return await self._searcher.by_queries(
@@ -145,8 +153,17 @@ class SearchServicer:
         )
 
 
-def check_count(field: str, count: int, most: int) -> None:
+def count_inputs(query: pb.Query) -> int:
+    """Inputs of one query."""
+    recommend = query.recommend
+    return len(query.weighted.inputs) + len(recommend.positives) + len(recommend.negatives)
+
+
+def check_count(field: str, count: int, most: int, what: str = "") -> None:
     """Refuses a batch of nothing, or of too much.
+
+    Args:
+        what: is counted, where it is not the items of the field.
 
     Raises:
         RequestError
@@ -155,7 +172,9 @@ def check_count(field: str, count: int, most: int) -> None:
         raise RequestError(field, "give at least one")
     if count > most:
         raise RequestError(
-            field, f"{count} in one call; at most {most}, send the rest in further calls"
+            field,
+            f"{count} {what or 'of them'} in one call; at most {most}, send the rest in further"
+            " calls",
         )
 
 

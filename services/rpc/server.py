@@ -34,6 +34,7 @@ from services.runtime.evaluation import Evaluation
 from services.runtime.label_sets import LabelSets
 from services.runtime.models import ModelRegistry
 from services.runtime.operations import Operations
+from services.runtime.search_budget import SearchBudget
 from services.runtime.snapshots import Snapshots
 from services.runtime.training import Training
 
@@ -48,6 +49,7 @@ class ServerOptions:
     max_message_mib: int
     max_items: int
     max_queries: int
+    search_mib: int
     reflection: bool
 
 
@@ -132,7 +134,10 @@ def servicers(parts: Parts, options: ServerOptions) -> Mapping[ServiceDescriptor
             options.max_items,
         ),
         service(search_service_pb2, "SearchService"): SearchServicer(
-            parts.collections, options.max_items, options.max_queries
+            parts.collections,
+            SearchBudget(options.search_mib * MIB),
+            options.max_items,
+            options.max_queries,
         ),
         service(classification_service_pb2, "ClassificationService"): ClassificationServicer(
             parts.collections, parts.label_sets, options.max_items

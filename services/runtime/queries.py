@@ -29,6 +29,11 @@ class Query:
         """All inputs."""
         return [part.input for part in self.inputs]
 
+    @property
+    def searches(self) -> int:
+        """Searches of an index that it takes."""
+        return 1
+
 
 @dataclass(frozen=True, slots=True)
 class BestScore:
@@ -41,6 +46,11 @@ class BestScore:
     def parts(self) -> list[Input]:
         """All inputs."""
         return [*self.positives, *self.negatives]
+
+    @property
+    def searches(self) -> int:
+        """Searches of an index that it takes."""
+        return len(self.positives)
 
 
 AnyQuery = Query | BestScore

@@ -21,6 +21,7 @@ from services.runtime.queries import AnyQuery, Sought, bad_rows, plain, read_que
 from services.runtime.ranking import MAX_K, Ranking
 from services.runtime.resolve import collection_target, resolve
 from services.runtime.results import joined, no_hits, trim
+from services.runtime.search_budget import SearchBudget
 
 # Queries of one call that are answered one by one, side by side: like searches among them join.
 QUERIES_AT_WORK = 64
@@ -44,8 +45,8 @@ class SearchOutcome:
 class Searcher:
     """Answers searches over every collection."""
 
-    def __init__(self, collections: Collections) -> None:
-        self._collections = collections
+    def __init__(self, collections: Collections, budget: SearchBudget) -> None:
+        self._collections, self._budget = collections, budget
         self._lanes = collections.lanes
 
     async def by_vectors(
@@ -64,6 +65,8 @@ class Searcher:
         choice.check(collection.spec, wanted.k)
         if not len(vectors.rows):
             raise RequestError("vectors", "give at least one query")
+        queries = len(vectors.rows)
+        self._budget.check(collection, queries, choice, wanted.k, wanted.with_vectors)
         check_rows("vectors", collection, vectors)
         errors = bad_rows(collection, vectors.rows)
         if isinstance(choice, Windowed):
@@ -90,6 +93,10 @@ class Searcher:
         choice.check(collection.spec, wanted.k)
         if not queries:
             raise RequestError("queries", "give at least one query")
+        searches = sum(query.searches for query in queries)
+        # the union of several searches is scored by their vectors
+        with_vectors = wanted.with_vectors or searches > len(queries)
+        self._budget.check(collection, searches, choice, wanted.k, with_vectors)
         inputs = [value for query in queries for value in query.parts]
         target = collection_target(self._collections, collection)
         found = await resolve(self._collections, target, inputs, options, deadline)

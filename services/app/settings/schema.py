@@ -47,6 +47,11 @@ class Limits(BaseModel):
     )
     max_items: int = Field(default=8192, ge=1, description="inputs, points or ids of one call")
     max_queries: int = Field(default=32_768, ge=1, description="queries or questions of one call")
+    search_mib: int = Field(
+        default=256,
+        ge=1,
+        description="what the hits of one search may take, at 160 bytes each, vectors beside them",
+    )
     batch_items: int = Field(default=64, ge=1, description="items of one forward pass")
     batch_cost: int = Field(
         default=16_384,

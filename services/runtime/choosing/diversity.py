@@ -1,6 +1,7 @@
 """Maximal marginal relevance: near to the query, and unlike what was chosen before."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,12 @@ class Diverse(Choice):
     relevance: float
     candidates: int = 0
     offset: int = 0
+    reads_vectors: ClassVar[bool] = True
+
+    def depth(self, k: int) -> int:
+        """See `Choice`."""
+        chosen = k + self.offset
+        return min(max(self.candidates or CANDIDATES * chosen, chosen), MAX_K)
 
     def check(self, spec: CollectionSpec, k: int) -> None:
         """See `Choice`."""
@@ -45,8 +52,7 @@ class Diverse(Choice):
     async def choose(self, ranking: Ranking, k: int) -> Hits:
         """See `Choice`; in the order chosen, with the scores of the search."""
         wanted = k + self.offset
-        depth = min(max(self.candidates or CANDIDATES * wanted, wanted), MAX_K)
-        hits = await ranking.first(depth, with_vectors=True)
+        hits = await ranking.first(self.depth(k), with_vectors=True)
         assert hits.points.vectors is not None
         metric = ranking.collection.spec.metric
         order = await run_in(

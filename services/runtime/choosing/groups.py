@@ -31,6 +31,10 @@ class Grouped(Choice):
     size: int = 1
     offset: int = 0
 
+    def depth(self, k: int) -> int:
+        """See `Choice`."""
+        return min((k + self.offset) * self.size * OVERSAMPLING, MAX_K)
+
     def check(self, spec: CollectionSpec, k: int) -> None:
         """See `Choice`."""
         check_k(k, self.offset)

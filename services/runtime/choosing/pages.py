@@ -52,6 +52,10 @@ class Windowed(Choice):
 
     offset: int = 0
 
+    def depth(self, k: int) -> int:
+        """See `Choice`."""
+        return k + self.offset
+
     def check(self, spec: CollectionSpec, k: int) -> None:
         """See `Choice`."""
         check_k(k, self.offset)
@@ -71,6 +75,10 @@ class Paged(Choice):
     """
 
     mark: Mark
+
+    def depth(self, k: int) -> int:
+        """See `Choice`."""
+        return k + self.mark.seen
 
     async def choose(self, ranking: Ranking, k: int) -> Hits:
         """See `Choice`.
