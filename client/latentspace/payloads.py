@@ -15,6 +15,8 @@ Payload = Mapping[str, Any]
 
 #: payload key of a point that holds the digest of what an indexing job made it from
 DIGEST_FIELD = "_digest"
+#: longer texts are not kept in payloads: letters have up to 4 bytes, and a payload 64 KiB
+KEPT_CHARACTERS = 16_000
 # pandas' missing values, by name since the client does without pandas
 _MISSING = frozenset({"NAType", "NaTType"})
 

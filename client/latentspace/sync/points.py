@@ -17,6 +17,7 @@ from latentspace.requests.points import (
     upsert_requests,
     writes_of,
 )
+from latentspace.requests.texts import with_texts
 from latentspace.results.listing import Listing
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.results.point import Page, Point, UpsertResult, points_of
@@ -44,6 +45,7 @@ class PointCalls(Calls):
         options: EmbedOptions | None = None,
         space_id: str = "",
         vector_name: str = "",
+        keep_text: str = "",
         on_error: OnError = "raise",
         timeout_s: float | None = None,
     ) -> UpsertResult:
@@ -55,6 +57,9 @@ class PointCalls(Calls):
             payloads: JSON objects, at most 64 KiB each.
             options: how raw items are embedded.
             space_id: space of `vectors`; where it is said, another space is refused.
+            keep_text: payload field in which texts stay readable, so that a search can show
+                them; a payload that has this field keeps its own. Texts of over 16,000 letters
+                are left out, and "" keeps none.
             on_error: "return" gives what failed in the result's `errors`.
 
         Raises:
@@ -67,6 +72,9 @@ class PointCalls(Calls):
             others = {"texts": texts, "images": images, "keys": keys, "inputs": inputs}
             only_one(["vectors", *(name for name, given in others.items() if given is not None)])
             rows = as_rows(vectors, space_id=space_id)
+        if keep_text and items is not None:
+            given = list(items)
+            items, payloads = iter(given), with_texts(keep_text, given, payloads)
         writes = writes_of(ids, items, rows, payloads)
         parts = self._rpc.unary_parts(
             self._stubs.collections.UpsertPoints,

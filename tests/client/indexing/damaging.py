@@ -66,7 +66,7 @@ _JSONL = [
     b"\0%b",
 ]
 _TEXT = [b"caf\xe9 %b", b"nul\0 %b"]
-_EDGES = [b"alone%b", b"caf\xe9%b\tb", b"a\0%b\tb", b"\t%b"]
+_EDGES = [b"alone%b", b"caf\xe9%b\tb", b"a\0%b\tb", b"\t0"]
 
 
 def _ids(texts: list[str], place: int) -> Texts:
@@ -132,7 +132,8 @@ def edges_file(folder: Path, texts: list[str], place: int, damage: int) -> Damag
     path = folder / "graph.edges"
     path.write_bytes(b"\n".join(lines))
     names = [name for i, text in enumerate(texts) if i != place for name in (text, str(i))]
-    sound = {name: name for name in names}
+    # a node is a record: that of the last damage has one with a name
+    sound = {name: name for name in (*names, *(["0"] if damage == 3 else []))}
     return Damaged(path, sound, f"graph.edges:{place + 1}", ["--delimiter", r"\t"])
 
 

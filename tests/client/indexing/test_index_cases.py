@@ -169,3 +169,17 @@ def test_kept_texts_and_hidden_digests(client: Client, tmp_path: Path) -> None: 
     # a second run still knows what it wrote
     again = index(client, tmp_path / "rows.jsonl", *call, "--json")
     assert events(again, "summary")[0]["unchanged"] == 2
+
+
+def test_upserts_that_keep_their_texts(client: Client) -> None:  # noqa: F811
+    client.create_collection("c", model="toy")
+    texts = ["harbour lights", "x" * 16_001, "ferry"]
+    own: list[dict[str, Any] | None] = [{"n": 1}, None, {"body": "own"}]
+    client.upsert("c", ["a", "b", "c"], texts=texts, payloads=own, keep_text="body")
+    assert payloads(client) == {
+        "a": {"n": 1, "body": "harbour lights"},
+        "b": {},
+        "c": {"body": "own"},
+    }
+    client.upsert("c", ["d"], texts=["gull"], keep_text="text")
+    assert payloads(client)["d"] == {"text": "gull"}

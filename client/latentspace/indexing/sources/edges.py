@@ -89,7 +89,5 @@ class EdgesSource(Source):
                 self._left_out[HEADERS] += 1
             elif len(row) < 2:
                 yield line, "an edge is source, target and perhaps weight, got 1 field"
-            elif not all(row[:2]):
-                yield line, "a node without a name"
             else:
                 yield line, row[:2]

@@ -14,10 +14,9 @@ from latentspace.indexing.sources.reasons import Reason, RecordError
 from latentspace.indexing.sources.row_groups import BadCell
 from latentspace.indexing.sources.values import plain
 from latentspace.inputs import Input, TextInput
+from latentspace.payloads import KEPT_CHARACTERS
 
 ID = "id"
-# of at most 4 bytes each, and a payload is at most 64 KiB
-KEPT_CHARACTERS = 16_000
 
 
 @dataclass(frozen=True, slots=True)

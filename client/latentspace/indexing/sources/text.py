@@ -7,9 +7,10 @@ from itertools import groupby
 
 from latentspace.enums import Modality
 from latentspace.indexing.records import BadRecord, Record, Source
-from latentspace.indexing.sources.mapping import KEPT_CHARACTERS, Columns
+from latentspace.indexing.sources.mapping import Columns
 from latentspace.indexing.sources.opening import Lines
 from latentspace.indexing.sources.reasons import Reason
+from latentspace.payloads import KEPT_CHARACTERS
 from latentspace_text import MAX_LINE_BYTES, Line
 
 BLANK_LINES = "blank lines"
