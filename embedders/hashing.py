@@ -49,6 +49,8 @@ class HashOptions:
 class HashEncoder(Encoder):
     """Texts, images and keys to unit vectors, by hashing alone."""
 
+    options_type: ClassVar[type[Any]] = HashOptions
+
     def __init__(self, model_id: str, options: HashOptions) -> None:
         self.options = options
         self.info = ModelInfo(

@@ -55,6 +55,8 @@ class LookupEncoder(Encoder):
     call sets `compose_unknown`, it gets that row and is marked as composed.
     """
 
+    options_type: ClassVar[type[Any]] = LookupOptions
+
     family: ClassVar[str]
     default_source: ClassVar[str]
     #: what `compose` makes rows of, for messages

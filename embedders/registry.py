@@ -30,7 +30,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 
 
 class Family(Protocol):
-    """What the class of a family offers."""
+    """What the class of a family offers; beside it, its dataclass of options as `options_type`."""
 
     def load(self, model_id: str, source: str, options: Mapping[str, Any]) -> Encoder:
         """A loaded model, ready to encode; `source` "" is the family's default."""
@@ -82,6 +82,16 @@ def find_family(family: str) -> Family:
         target, extra = FAMILIES[family]
         return cast("Family", import_target(target, family, extra))
     return _load_plugin(next(point for point in _plugins() if point.name == family))
+
+
+def options_type(family: str) -> type[Any] | None:
+    """The dataclass of a family's options; None where a plug-in does not say.
+
+    Raises:
+        ModelError, MissingExtraError
+    """
+    kind: type[Any] | None = getattr(find_family(family), "options_type", None)
+    return kind
 
 
 def import_target(target: str, family: str, extra: str) -> Any:

@@ -18,10 +18,12 @@ from latentspace.enums import (
     FieldType,
     Metric,
     Modality,
+    ModelOrigin,
     ModelState,
     OperationState,
     RecommendStrategy,
     SegmentState,
+    ServingStatus,
     Task,
 )
 from latentspace.errors import (
@@ -123,6 +125,7 @@ __all__ = [
     "Modality",
     "Model",
     "ModelLimits",
+    "ModelOrigin",
     "ModelState",
     "NewPoint",
     "NotFoundError",
@@ -151,6 +154,7 @@ __all__ = [
     "SegmentPlan",
     "SegmentState",
     "ServerError",
+    "ServingStatus",
     "Snapshot",
     "Task",
     "TextInput",

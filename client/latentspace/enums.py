@@ -61,6 +61,21 @@ class ModelState(StrEnum):
     UNLOADED = "unloaded"
 
 
+class ServingStatus(StrEnum):
+    """Whether a server, a service or a model answers."""
+
+    SERVING = "serving"
+    NOT_SERVING = "not serving"
+
+
+class ModelOrigin(StrEnum):
+    """How a model came to the server: by its settings, by `add_model`, by `train`."""
+
+    CONFIGURED = "configured"
+    ADDED = "added"
+    TRAINED = "trained"
+
+
 class CollectionState(StrEnum):
     """READY answers from its indexes; DEGRADED exactly and slower, or it cannot be written."""
 
@@ -136,6 +151,7 @@ WIRE_ENUMS: dict[type[StrEnum], Any] = {
     Metric: types_pb2.Metric,
     FieldType: filter_pb2.FieldType,
     ModelState: embedding_service_pb2.ModelState,
+    ModelOrigin: embedding_service_pb2.ModelOrigin,
     CollectionState: collection_service_pb2.CollectionState,
     SegmentState: collection_service_pb2.SegmentState,
     OperationState: operation_service_pb2.OperationState,

@@ -1,7 +1,7 @@
 """Texts and images to one space, exactly as open_clip gives them (Radford et al. 2021)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -48,6 +48,8 @@ class ClipEncoder(Encoder):
 
     An empty text, or one of white space alone, means nothing and is refused.
     """
+
+    options_type: ClassVar[type[Any]] = ClipOptions
 
     def __init__(self, model_id: str, files: ClipFiles, options: ClipOptions) -> None:
         device = pick_device(options.device)

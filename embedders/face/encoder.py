@@ -1,7 +1,7 @@
 """Photos to the faces in them, each a vector: detect, align, embed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -41,6 +41,8 @@ class FaceEncoder(Encoder):
     The detector is no part of the space: it decides which faces are seen and how well they are
     cut out, and not what the numbers mean.
     """
+
+    options_type: ClassVar[type[Any]] = FaceOptions
 
     def __init__(self, model_id: str, embedder: FaceEmbedder, options: FaceOptions) -> None:
         self._embedder, self._options = embedder, options

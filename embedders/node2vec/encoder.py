@@ -11,7 +11,7 @@ from embedders.errors import OptionError
 from embedders.formats import BadRows
 from embedders.lookup import LookupEncoder, load_vocabulary
 from embedders.node2vec.neighbours import Neighbours
-from embedders.options import STRICT, read_options
+from embedders.options import STRICT, NamesFile, read_options
 from embedders.vectors import FloatRows
 from embedders.vocabulary import Vocabulary
 
@@ -31,7 +31,7 @@ class Node2VecOptions:
 
     limit: Annotated[int, Field(ge=0)] = 0
     bad_rows: BadRows = BadRows.REFUSE
-    edges: str = ""
+    edges: Annotated[str, NamesFile()] = ""
 
 
 class Node2VecEncoder(LookupEncoder):
@@ -40,6 +40,8 @@ class Node2VecEncoder(LookupEncoder):
     With `compose_unknown` an unseen node is the mean of its neighbours' vectors, weighted by its
     edges to them; its `Prepared.composed` says so.
     """
+
+    options_type: ClassVar[type[Any]] = Node2VecOptions
 
     family: ClassVar[str] = "node2vec"
     default_source: ClassVar[str] = "nodes-mini"

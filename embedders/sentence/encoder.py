@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ class SentenceEncoder(Encoder):
     A text without a visible character means nothing and is refused. Rows are as the
     model's own modules make them: of unit length only where the model normalises.
     """
+
+    options_type: ClassVar[type[Any]] = SentenceOptions
 
     def __init__(self, model_id: str, folder: Path, options: SentenceOptions) -> None:
         device = pick_device(options.device)

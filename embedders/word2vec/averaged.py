@@ -83,6 +83,8 @@ class AveragedEncoder(Encoder):
     `compose_unknown`; a text without any known word is an `InvalidItemError`.
     """
 
+    options_type: ClassVar[type[Any]] = AveragedOptions
+
     def __init__(self, model_id: str, vocabulary: Vocabulary, options: AveragedOptions) -> None:
         self.vocabulary, self.options = vocabulary, options
         phrases = vocabulary.metadata.get(METADATA, "")

@@ -21,6 +21,7 @@ from services.runtime.embedder import Embedder
 from services.runtime.evaluation import Evaluation
 from services.runtime.jobs import Jobs
 from services.runtime.label_sets import LabelSets
+from services.runtime.model_shelf import ModelShelf
 from services.runtime.models import ModelConfig, ModelRegistry
 from services.runtime.operations import Operations
 from services.runtime.pools import Pools
@@ -111,12 +112,11 @@ def compose(settings: Settings) -> Application:
     training = Training(
         settings.data_dir / "models", catalog, collections, operations, jobs, sources
     )
+    shelf = ModelShelf(catalog, training, label_sets, sources)
     evaluation = Evaluation(collections, operations, jobs, sources)
     imports = Imports(collections, operations, jobs, sources, settings.data_dir / "imports")
     rpc = RpcServer(
-        Parts(
-            models, collections, operations, snapshots, imports, training, evaluation, label_sets
-        ),
+        Parts(shelf, collections, operations, snapshots, imports, training, evaluation, label_sets),
         options,
         tracer,
     )

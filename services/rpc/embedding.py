@@ -13,11 +13,13 @@ from services.rpc.calls import Context, deadline_of
 from services.rpc.inputs import COMPUTE_DTYPES, MODALITIES, read_items, read_options
 from services.rpc.pipelining import BATCHES_AT_WORK, pipelined
 from services.rpc.status import item_errors
+from services.rpc.training import read_object
 from services.rpc.vectors import pack
 from services.runtime.embedder import Embedder
 from services.runtime.encoding import NO_TIMES, EmbedResult, Times
 from services.runtime.errors import RequestError
-from services.runtime.models import Model, ModelRegistry, ModelState
+from services.runtime.model_shelf import ModelShelf, NewModel
+from services.runtime.models import Model, ModelOrigin, ModelState
 
 STATES = {
     ModelState.LOADING: pb.MODEL_STATE_LOADING,
@@ -28,11 +30,19 @@ STATES = {
 DTYPE_NUMBERS = {dtype: number for number, dtype in COMPUTE_DTYPES.items() if dtype}
 
 
+ORIGINS = {
+    ModelOrigin.CONFIGURED: pb.MODEL_ORIGIN_CONFIGURED,
+    ModelOrigin.ADDED: pb.MODEL_ORIGIN_ADDED,
+    ModelOrigin.TRAINED: pb.MODEL_ORIGIN_TRAINED,
+}
+
+
 class EmbeddingServicer:
     """Models, and raw items to vectors."""
 
-    def __init__(self, models: ModelRegistry, embedder: Embedder, max_items: int) -> None:
-        self._models, self._embedder, self._max_items = models, embedder, max_items
+    def __init__(self, shelf: ModelShelf, embedder: Embedder, max_items: int) -> None:
+        self._models, self._shelf = shelf.models, shelf
+        self._embedder, self._max_items = embedder, max_items
 
     async def ListModels(  # noqa: N802 - the name of the call
         self, request: pb.ListModelsRequest, context: Context
@@ -58,6 +68,23 @@ class EmbeddingServicer:
         """Unloads a model."""
         model = await self._models.unload(request.model)
         return pb.UnloadModelResponse(model=self._describe(model))
+
+    async def AddModel(  # noqa: N802
+        self, request: pb.AddModelRequest, context: Context
+    ) -> pb.AddModelResponse:
+        """Adds a model from a file or folder of the server."""
+        options = read_object(request.options, "options")
+        new = NewModel(
+            request.model, request.family, request.source, options, not request.without_load
+        )
+        return pb.AddModelResponse(model=self._describe(await self._shelf.add(new)))
+
+    async def DeleteModel(  # noqa: N802
+        self, request: pb.DeleteModelRequest, context: Context
+    ) -> pb.DeleteModelResponse:
+        """Deletes a model that was added or trained."""
+        await self._shelf.delete(request.model, request.force)
+        return pb.DeleteModelResponse()
 
     async def Embed(  # noqa: N802
         self, request: pb.EmbedRequest, context: Context
@@ -115,6 +142,7 @@ class EmbeddingServicer:
             state_reason=model.reason,
             source=config.source,
             options=orjson.dumps(dict(config.options)) if config.options else b"",
+            origin=ORIGINS[config.origin],
         )
         if encoder is None:
             return message

@@ -149,6 +149,14 @@ class MaintenanceCalls:
             ]
         )
 
+    async def DeleteSnapshot(
+        self, request: pb.DeleteSnapshotRequest, context: Context
+    ) -> pb.DeleteSnapshotResponse:
+        """Deletes a snapshot and its archive."""
+        pool = self._collections.pools.write
+        freed = await run_in(pool, self._snapshots.delete, request.snapshot)
+        return pb.DeleteSnapshotResponse(bytes_freed=freed)
+
     async def RestoreSnapshot(
         self, request: pb.RestoreSnapshotRequest, context: Context
     ) -> pb.RestoreSnapshotResponse:

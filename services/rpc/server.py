@@ -32,7 +32,7 @@ from services.rpc.training import TrainingServicer
 from services.runtime.collections import Collections
 from services.runtime.evaluation import Evaluation
 from services.runtime.label_sets import LabelSets
-from services.runtime.models import ModelRegistry
+from services.runtime.model_shelf import ModelShelf
 from services.runtime.operations import Operations
 from services.runtime.search_budget import SearchBudget
 from services.runtime.snapshots import Snapshots
@@ -57,7 +57,7 @@ class ServerOptions:
 class Parts:
     """What the services stand on."""
 
-    models: ModelRegistry
+    shelf: ModelShelf
     collections: Collections
     operations: Operations
     snapshots: Snapshots
@@ -124,7 +124,7 @@ def servicers(parts: Parts, options: ServerOptions) -> Mapping[ServiceDescriptor
 
     return {
         service(embedding_service_pb2, "EmbeddingService"): EmbeddingServicer(
-            parts.models, parts.collections.embedder, options.max_items
+            parts.shelf, parts.collections.embedder, options.max_items
         ),
         service(collection_service_pb2, "CollectionService"): CollectionServicer(
             parts.collections,

@@ -49,6 +49,8 @@ CODES: Mapping[type[Exception], grpc.StatusCode] = {
     runtime.ModelNotFoundError: Code.NOT_FOUND,
     runtime.ModelNotReadyError: Code.FAILED_PRECONDITION,
     runtime.ModelExistsError: Code.ALREADY_EXISTS,
+    runtime.ModelInUseError: Code.FAILED_PRECONDITION,
+    runtime.ModelConfiguredError: Code.FAILED_PRECONDITION,
     runtime.SourceDeniedError: Code.PERMISSION_DENIED,
     runtime.JobError: Code.ABORTED,
     runtime.OperationNotFoundError: Code.NOT_FOUND,

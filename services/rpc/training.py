@@ -33,12 +33,21 @@ def read_params(data: bytes) -> dict[str, Any]:
     Raises:
         RequestError
     """
+    return read_object(data, "params")
+
+
+def read_object(data: bytes, field: str) -> dict[str, Any]:
+    """A JSON object of a request; nothing is an empty one.
+
+    Raises:
+        RequestError
+    """
     if not data:
         return {}
     try:
-        found = orjson.loads(data)  # refuses what is nested too deep
+        content = orjson.loads(data)  # refuses what is nested too deep
     except orjson.JSONDecodeError as error:
-        raise RequestError("params", f"params is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise RequestError("params", 'params is not a JSON object, such as {"dim": 100}')
-    return found
+        raise RequestError(field, f"{field} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise RequestError(field, f'{field} is not a JSON object, such as {{"dim": 100}}')
+    return content

@@ -25,6 +25,10 @@ create table if not exists trained_model (
     id text primary key,
     record text not null
 ) strict;
+create table if not exists added_model (
+    id text primary key,
+    record text not null
+) strict;
 create table if not exists label_set (
     name text primary key,
     record text not null,
@@ -117,6 +121,21 @@ class Catalog:
         """Id to record of all models that were trained here."""
         with self._alone():
             return dict(self._db.execute("select id, record from trained_model order by id"))
+
+    def save_added_model(self, model_id: str, record: str) -> None:
+        """Remembers a model that a caller added."""
+        with self._alone():
+            self._db.execute("replace into added_model values (?, ?)", (model_id, record))
+
+    def delete_added_model(self, model_id: str) -> None:
+        """Forgets a model that a caller added."""
+        with self._alone():
+            self._db.execute("delete from added_model where id = ?", (model_id,))
+
+    def added_models(self) -> dict[str, str]:
+        """Id to record of all models that callers added."""
+        with self._alone():
+            return dict(self._db.execute("select id, record from added_model order by id"))
 
     def save_label_set(self, name: str, record: str, data: bytes) -> None:
         """Writes a label set and its vectors."""

@@ -6,6 +6,8 @@ ServiceError
 ├── ModelNotFoundError       no model of this name is configured
 ├── ModelNotReadyError       configured, not answering now; says where it stands
 ├── ModelExistsError         the id of a new model is taken
+├── ModelInUseError          collections or label sets are of this model
+├── ModelConfiguredError     the model is of the settings, and no call deletes it
 ├── SourceDeniedError        a file that the server may not read for its callers
 ├── JobError                 work in a child process failed, or the process died
 ├── OperationNotFoundError   no operation has this id
@@ -77,6 +79,27 @@ class ModelExistsError(ServiceError):
         super().__init__(f"there is a model {model!r} already, or it is in training; name another")
 
 
+class ModelInUseError(ServiceError):
+    """Collections or label sets are of this model."""
+
+    def __init__(self, model: str, users: list[str]) -> None:
+        more = f" and {len(users) - 20} more" if len(users) > 20 else ""
+        super().__init__(
+            f"model {model!r} is in use by {', '.join(users[:20])}{more}: delete these first, or"
+            " force it (--force): they then stay and take vectors only"
+        )
+
+
+class ModelConfiguredError(ServiceError):
+    """The model is of the settings, and no call deletes it."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"model {model!r} stands in the server's settings: take it out there and restart the"
+            " server; models unload gives its memory back now"
+        )
+
+
 class SourceDeniedError(ServiceError):
     """A file that the server may not read for its callers."""
 
@@ -85,7 +108,7 @@ class SourceDeniedError(ServiceError):
         super().__init__(
             f"the server reads files {allowed}, and {source[:200]!r} is not there:"
             " the setting `roots` (LATENTSPACE_ROOTS='[\"/data\"]') names the folders that"
-            " imports, training and evaluation may read"
+            " imports, training, evaluation and added models may read"
         )
         self.field = field
 

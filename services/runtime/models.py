@@ -32,6 +32,14 @@ class ModelState(StrEnum):
     UNLOADED = "unloaded"
 
 
+class ModelOrigin(StrEnum):
+    """How a model came to the server."""
+
+    CONFIGURED = "configured"
+    ADDED = "added"
+    TRAINED = "trained"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
     """A model as configured.
@@ -41,7 +49,7 @@ class ModelConfig:
         options: the family's own options.
         preload: load it at the start, before calls are answered.
         required: where that fails, the server does not start.
-        configured: it stands in the settings; while it is loaded, its illness is the service's.
+        origin: how it came to the server.
     """
 
     id: str
@@ -50,7 +58,12 @@ class ModelConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     preload: bool = True
     required: bool = False
-    configured: bool = True
+    origin: ModelOrigin = ModelOrigin.CONFIGURED
+
+    @property
+    def configured(self) -> bool:
+        """Whether it stands in the settings; while it is loaded, its illness is the service's."""
+        return self.origin is ModelOrigin.CONFIGURED
 
 
 @dataclass(slots=True)
@@ -154,6 +167,16 @@ class ModelRegistry:
         model = self.get(model_id)
         await self._to_the_end(self._unload(model))
         return model
+
+    async def remove(self, model_id: str) -> None:
+        """Unloads a model and forgets it.
+
+        Raises:
+            ModelNotFoundError
+        """
+        await self.unload(model_id)
+        # replaced, not changed: other threads may be going over it
+        self._models = {name: m for name, m in self._models.items() if name != model_id}
 
     async def close(self) -> None:
         """Gives up loading and ends every batcher."""

@@ -86,6 +86,23 @@ class Snapshots:
         restored = self._engine.restore(self.archive(name), collection, report)
         return {"collection": collection, "points": restored.info.points}
 
+    def delete(self, name: str) -> int:
+        """Deletes a snapshot: first its card, so that none is listed whole without its archive.
+
+        Returns:
+            Size of the archive, in bytes.
+
+        Raises:
+            SnapshotNotFoundError, StorageError
+        """
+        self.check(name)
+        archive = self.archive(name)
+        with storage_errors(f"deleting snapshot {name!r}"):
+            size = archive.stat().st_size
+            self._card(name).unlink(missing_ok=True)
+            archive.unlink()
+        return size
+
     def all(self, collection: str = "") -> list[Snapshot]:
         """Snapshots, newest first; an archive without a card has no collection yet."""
         cards = (

@@ -18,7 +18,7 @@ from services.runtime.catalog import Catalog
 from services.runtime.collections import Collections, check_name
 from services.runtime.errors import JobError, ModelExistsError, RequestError
 from services.runtime.jobs import Jobs
-from services.runtime.models import ModelConfig, ModelRegistry
+from services.runtime.models import ModelConfig, ModelOrigin, ModelRegistry
 from services.runtime.operations import Operation, Operations, Reporter
 from services.runtime.pools import run_in
 from services.runtime.records import RecordReader
@@ -79,7 +79,7 @@ class Training:
         sources: Sources,
     ) -> None:
         self._folder, self._catalog = folder, catalog
-        self._collections, self._models = collections, collections.models
+        self.collections, self._models = collections, collections.models
         self._operations, self._jobs, self._sources = operations, jobs, sources
         for config in recall(catalog, self._models, folder):
             self._models.add(config)
@@ -96,26 +96,31 @@ class Training:
             known = ", ".join(sorted(TRAINERS))
             raise RequestError("family", f"family {family!r} has no trainer; one of: {known}")
         model = request.model or f"{family}-{uuid.uuid4().hex[:8]}"
-        self._check_free(model)
-        pool = self._collections.pools.prepare
+        self.check_free(model)
+        pool = self.collections.pools.prepare
         source = await run_in(pool, self._sources.find, request.source)
         params = await run_in(
             pool, checked_params, family, request.params, self._jobs.cores, self._sources
         )
         # again: another call may have come in between
-        self._check_free(model)
+        self.check_free(model)
         work = partial(
             self._work, asyncio.get_running_loop(), family, model, source, params, request.load
         )
         return self._operations.start(KIND, model, "steps", work, job=True)
 
-    def _check_free(self, model: str) -> None:
+    def check_free(self, model: str) -> None:
+        """Refuses an id that a model has, or will have, or a collection.
+
+        Raises:
+            RequestError, ModelExistsError, CollectionExistsError
+        """
         check_name("model", model)
-        taken = model in self._models or self._path(model).exists()
+        taken = model in self._models or self.folder_of(model).exists()
         if taken or self._operations.active(KIND, model):
             raise ModelExistsError(model)
         # its vocabulary will be a collection of its name
-        self._collections.check_free(model)
+        self.collections.check_free(model)
 
     def _work(
         self,
@@ -141,9 +146,9 @@ class Training:
             found = self._jobs.run(FUNCTION, argument, scratch, report)
             report.note(found["metrics"])
             self._keep(made, model, family, found["file"], load)
-        path = self._path(model)
+        path = self.folder_of(model)
         config = ModelConfig(
-            model, family, str(path / found["file"]), preload=load, configured=False
+            model, family, str(path / found["file"]), preload=load, origin=ModelOrigin.TRAINED
         )
         joined = asyncio.run_coroutine_threadsafe(self._join(config), loop).result()
         return {
@@ -161,7 +166,7 @@ class Training:
         self._catalog.save_trained_model(model, json.dumps(asdict(record)))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            made.rename(self._path(model))
+            made.rename(self.folder_of(model))
             sync_folder(self._folder)
         except OSError as error:
             self._catalog.delete_trained_model(model)
@@ -178,7 +183,8 @@ class Training:
             return {"loaded": False, "reason": str(error)}
         return {"loaded": True}
 
-    def _path(self, model: str) -> Path:
+    def folder_of(self, model: str) -> Path:
+        """Where the files of a trained model are."""
         return self._folder / model
 
 
@@ -225,7 +231,7 @@ def recall(catalog: Catalog, models: ModelRegistry, folder: Path) -> list[ModelC
             logger.warning("a configured model hides a trained one", extra={"model": model})
         else:
             config = ModelConfig(
-                model, record.family, str(path), preload=record.load, configured=False
+                model, record.family, str(path), preload=record.load, origin=ModelOrigin.TRAINED
             )
             found.append(config)
     return found

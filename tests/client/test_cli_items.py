@@ -13,7 +13,7 @@ from latentspace import Client
 from latentspace.cli.options import Kind
 from latentspace.cli.reading import Reader
 from latentspace.inputs import ImageInput, TextInput
-from tests.client.fake.world import vector_of
+from tests.client.fake.world import WORDS, vector_of, words_matrix
 from tests.client.test_cli import Run, run
 
 __all__ = ["run"]  # a fixture
@@ -197,3 +197,42 @@ def test_made_up_paths(name: str, before: str, after: str) -> None:
             assert os.path.isfile(str(reading.source))
         else:
             assert "--as text" in str(reading)
+
+
+def test_lines_of_files(run: Run, folder: Path) -> None:
+    """Byte order marks, blank lines, and letters that other readers take for ends of lines."""
+    embed = ["embed", "words", "--json", "--file"]
+    (folder / "keys_bom.txt").write_bytes(b"\xef\xbb\xbfking\r\nqueen\r\n")
+    done = run(*embed, "keys_bom.txt")
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["input"] for line in done.stdout.splitlines()] == ["king", "queen"]
+    (folder / "keys_blank.txt").write_text("king\n\nqueen\n\nman\n")
+    done = run("embed", "words", "--file", "keys_blank.txt", "--out", "rows.npy")
+    assert done.returncode == 0
+    assert "keys_blank.txt: 2 blank lines left out; the other 3 keep their order" in done.stderr
+    expected = [words_matrix()[WORDS.index(word)] for word in ("king", "queen", "man")]
+    np.testing.assert_allclose(np.load("rows.npy"), expected, rtol=1e-6)
+    lines = ["first", "second\u2028still", "third\x85still", "fourth\x0cstill", "fifth\rstill"]
+    (folder / "lines.txt").write_bytes("\n".join(lines).encode())
+    done = run("embed", "sentences", "--json", "--file", "lines.txt")
+    rows = [json.loads(line) for line in done.stdout.split("\n") if line]
+    assert [row["input"] for row in rows] == lines
+    for row, line in zip(rows, lines, strict=True):
+        np.testing.assert_allclose(row["vector"], vector_of(line.encode()), rtol=1e-6)
+
+
+def test_labels_of_a_file(run: Run, folder: Path) -> None:
+    (folder / "labels_bom.txt").write_bytes(b"\xef\xbb\xbfcat\ndog\n")
+    made = run("labels", "create", "pets", "--model", "sentences", "--file", "labels_bom.txt")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(run("labels", "show", "pets", "--json").stdout)["labels"] == ["cat", "dog"]
+
+
+def test_a_line_that_cannot_be_read_fails_alone(run: Run, folder: Path) -> None:
+    (folder / "keys.txt").write_bytes(b"king\nqu\xffen\nrome\n")
+    done = run("embed", "words", "--file", "keys.txt", "--json")
+    assert done.returncode == 4
+    assert [json.loads(line)["input"] for line in done.stdout.splitlines()] == ["king", "rome"]
+    assert "line 2 " in done.stderr
+    refused = run("labels", "create", "x", "--model", "sentences", "--file", "keys.txt")
+    assert (refused.returncode, "keys.txt: line 2 " in refused.stderr) == (2, True)

@@ -23,12 +23,13 @@ from services.rpc.search import SearchServicer
 
 ROOT = Path(__file__).parents[2]
 CALLS = {
-    "EmbeddingService": "ListModels GetModel LoadModel UnloadModel Embed EmbedStream",
+    "EmbeddingService": "ListModels GetModel LoadModel UnloadModel AddModel DeleteModel Embed"
+    " EmbedStream",
     "CollectionService": "CreateCollection GetCollection ListCollections DeleteCollection"
     " UpsertPoints ImportPoints ImportSource GetPoints ListPoints UpdatePayload DeletePoints"
     " CountPoints"
     " UpdateCollection SetAlias DeleteAlias OptimizeCollection MeasureRecall CreateSnapshot"
-    " ListSnapshots RestoreSnapshot",
+    " ListSnapshots DeleteSnapshot RestoreSnapshot",
     "SearchService": "Search Analogy Compare",
     "ClassificationService": "CreateLabelSet GetLabelSet ListLabelSets DeleteLabelSet Classify",
     "TrainingService": "TrainModel",

@@ -11,6 +11,7 @@ from latentspace.addresses import server_address
 from latentspace.aio.base import AsyncCalls
 from latentspace.aio.classification import AsyncClassificationCalls
 from latentspace.aio.exporting import AsyncExportCalls
+from latentspace.aio.health import AsyncHealthCalls
 from latentspace.aio.identification import AsyncIdentificationCalls
 from latentspace.aio.importing import AsyncImportCalls
 from latentspace.aio.maintenance import AsyncMaintenanceCalls
@@ -28,6 +29,7 @@ from latentspace.calls import (
 
 class AsyncClient(
     AsyncExportCalls,
+    AsyncHealthCalls,
     AsyncIdentificationCalls,
     AsyncImportCalls,
     AsyncMaintenanceCalls,

@@ -87,6 +87,18 @@ class AsyncMaintenanceCalls(AsyncOperationCalls):
         )
         return Listing(map(Snapshot.from_message, reply.snapshots))
 
+    async def delete_snapshot(self, snapshot: str, *, timeout_s: float | None = None) -> int:
+        """Deletes a snapshot; returns how many bytes that freed.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        request = collection_service_pb2.DeleteSnapshotRequest(snapshot=snapshot)
+        reply = await self._rpc.unary(
+            self._stubs.collections.DeleteSnapshot, request, CallKind.CREATE, timeout_s
+        )
+        return reply.bytes_freed
+
     async def restore(
         self,
         snapshot: str,

@@ -8,11 +8,13 @@ from latentspace.cli.command import command
 from latentspace.cli.exits import UsageError
 from latentspace.cli.hits import show_matches
 from latentspace.cli.items import Items
-from latentspace.cli.options import FileOption, LimitOption, lines_of
+from latentspace.cli.lines import lines_of
+from latentspace.cli.options import FileOption, LimitOption
 from latentspace.cli.output import Output
 from latentspace.enums import AnalogyMethod
 from latentspace.requests.analogies import Question
 from latentspace.sync.client import Client
+from latentspace_text import Listing
 
 
 def analogy(
@@ -64,10 +66,10 @@ def add_analogy(app: typer.Typer) -> None:
     command(app, "analogy")(analogy)
 
 
-def _questions(lines: list[str]) -> tuple[list[str], list[Question]]:
+def _questions(lines: Listing) -> tuple[list[str], list[Question]]:
     names: list[str] = []
     questions: list[Question] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in zip(lines.numbers, lines.items, strict=True):
         if line.startswith(":"):
             continue
         words = line.split()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from latentspace.cli.alias import add_alias
 from latentspace.cli.analogy import add_analogy
 from latentspace.cli.classify import add_classify
 from latentspace.cli.collections import add_collections
@@ -14,13 +15,16 @@ from latentspace.cli.embed import add_embed
 from latentspace.cli.evaluate import add_evaluate
 from latentspace.cli.exits import new_app
 from latentspace.cli.export import add_export
+from latentspace.cli.health import add_health
 from latentspace.cli.identify import add_identify
 from latentspace.cli.index import add_index
 from latentspace.cli.labels import add_labels
 from latentspace.cli.models import add_models
 from latentspace.cli.operations import add_operations
 from latentspace.cli.plugins import add_plugins
+from latentspace.cli.points import add_points
 from latentspace.cli.search import add_search
+from latentspace.cli.snapshots import add_snapshots
 
 app = new_app(
     help="Embeddings, vector collections and the queries between them.", no_args_is_help=True
@@ -50,6 +54,9 @@ def options(
 for add in (
     add_models,
     add_collections,
+    add_points,
+    add_snapshots,
+    add_alias,
     add_embed,
     add_index,
     add_export,
@@ -61,6 +68,7 @@ for add in (
     add_identify,
     add_evaluate,
     add_operations,
+    add_health,
     add_plugins,
 ):
     add(app)

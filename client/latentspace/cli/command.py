@@ -1,13 +1,14 @@
 """How commands are made: each gets a client and an output, and the options that all share."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from latentspace.addresses import DEFAULT_TARGET, SERVER_VARIABLE
-from latentspace.cli.exits import EPILOG, errors_as_exits, new_app
+from latentspace.cli.exits import EPILOG, UsageError, errors_as_exits, new_app
 from latentspace.cli.output import Output
 from latentspace.sync.client import Client
 
@@ -19,6 +20,7 @@ ServerOption = Annotated[
         help=f"Address of the server (else {SERVER_VARIABLE}, else {DEFAULT_TARGET}).",
     ),
 ]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", help="Longest wait for a reply.")
@@ -42,6 +44,18 @@ def command(app: typer.Typer, name: str) -> Callable[[F], F]:
     return add
 
 
+def subcommands(app: typer.Typer, name: str, help: str) -> typer.Typer:
+    """A group of commands within `app` that means nothing without one."""
+    made = new_app(help=help, no_args_is_help=True)
+
+    @made.callback()
+    def run(ctx: typer.Context, server: ServerOption = None) -> None:
+        remember_server(ctx, server)
+
+    app.add_typer(made, name=name)
+    return made
+
+
 def group(app: typer.Typer, name: str, default: Callable[[Client, Output], None]) -> typer.Typer:
     """A group of commands within `app`; without a command, `default` runs."""
     made = new_app(help=default.__doc__)
@@ -60,6 +74,24 @@ def group(app: typer.Typer, name: str, default: Callable[[Client, Output], None]
 
     app.add_typer(made, name=name)
     return made
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Asks before what cannot be undone.
+
+    Args:
+        question: as "Delete photos and its 3 points?".
+        yes: it was answered on the command line.
+
+    Raises:
+        UsageError: nobody is there to be asked.
+        typer.Abort: the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} This cannot be undone: pass --yes")
+    typer.confirm(question, abort=True)
 
 
 def remember_server(ctx: typer.Context, server: str | None) -> None:

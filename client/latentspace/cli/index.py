@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from latentspace.cli.collections import fields_of
 from latentspace.cli.command import command
 from latentspace.cli.exits import UsageError
 from latentspace.cli.indexed import NewCollection, declared_fields, filled_collection
 from latentspace.cli.on_server import index_on_server
+from latentspace.cli.options import fields_of
 from latentspace.cli.output import Output
 from latentspace.cli.running import Run, run_told
 from latentspace.enums import FieldType, Metric, Modality

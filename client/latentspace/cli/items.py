@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from latentspace.cli.exits import complain, end_failed
-from latentspace.cli.options import Kind, lines_of
+from latentspace.cli.lines import listing_of, told_fault
+from latentspace.cli.options import Kind
 from latentspace.cli.reading import Reader, Reading
 from latentspace.enums import Modality
 from latentspace.errors import FailedPreconditionError, LatentspaceError, PartialError
@@ -96,11 +97,16 @@ def read_items(
         UsageError: there are none, or both.
         LatentspaceError: the model is unknown, or not loaded and so does not say what it takes.
     """
-    lines = lines_of(arguments, file)
+    listing = listing_of(arguments, file)
     reader = reader_for(client, model, kind, in_file=not arguments)
     items = Items()
-    for line in lines:
-        for name, reading in reader.read(line):
+    faults = {line.number: line for line in listing.faults}
+    texts = dict(zip(listing.numbers, listing.items, strict=True))
+    for number in sorted([*texts, *faults]):
+        if line := faults.get(number):
+            items.add(line.text, told_fault(line))
+            continue
+        for name, reading in reader.read(texts[number]):
             items.add(name, reading)
     return items
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from latentspace.cli.command import command, group
-from latentspace.cli.options import FileOption, TemplateOption, lines_of, templates_of
+from latentspace.cli.lines import lines_of
+from latentspace.cli.options import FileOption, TemplateOption, templates_of
 from latentspace.cli.output import Output
 from latentspace.sync.client import Client
 
@@ -39,7 +40,7 @@ def create_labels(
     template: TemplateOption = None,
 ) -> None:
     """Encode labels once and store them, for classify --label-set."""
-    labels = lines_of(label or [], file)
+    labels = lines_of(label or [], file).items
     made = client.create_label_set(
         name, model=model, labels=labels, templates=templates_of(template)
     )

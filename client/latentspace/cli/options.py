@@ -1,8 +1,6 @@
 """Options that several commands have, and what their values mean."""
 
 import json
-import sys
-from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from latentspace.cli.exits import UsageError
+from latentspace.enums import FieldType
 
 
 class Kind(StrEnum):
@@ -68,8 +67,11 @@ def filter_of(option: str | None) -> dict[str, Any] | None:
     return tree
 
 
-def params_of(options: list[str] | None) -> dict[str, Any]:
+def params_of(options: list[str] | None, flag: str = "--param") -> dict[str, Any]:
     """What --param says: NAME=VALUE, the value JSON, else text.
+
+    Args:
+        flag: its name, for messages.
 
     Raises:
         UsageError: no name, or no value.
@@ -78,7 +80,9 @@ def params_of(options: list[str] | None) -> dict[str, Any]:
     for option in options or ():
         name, sign, value = option.partition("=")
         if not sign or not name:
-            raise UsageError(f"--param {option!r} is not NAME=VALUE")
+            raise UsageError(f"{flag} {option!r} is not NAME=VALUE")
+        if name in params:
+            raise UsageError(f"{flag} {name} stands there twice")
         try:
             params[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -86,35 +90,23 @@ def params_of(options: list[str] | None) -> dict[str, Any]:
     return params
 
 
-def lines_of(arguments: Iterable[str], file: Path | None) -> list[str]:
-    """The arguments, else the lines of --file, else those of a piped standard input.
-
-    Raises:
-        UsageError: nothing is given, or the file is not text.
-    """
-    given = list(arguments)
-    if given and file is not None:
-        raise UsageError("pass arguments or --file, not both")
-    if given:
-        return given
-    if file is None and sys.stdin.isatty():
-        raise UsageError("nothing to do: pass arguments, --file, or lines on standard input")
-    try:
-        # a pipe is read without being asked for; a terminal never is
-        if file is None or str(file) == "-":
-            text = sys.stdin.read()
-        else:
-            text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{file or 'standard input'} is not UTF-8 text ({error.reason})"
-        ) from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise UsageError(f"{file or 'standard input'} has no lines")
-    return lines
-
-
 def templates_of(option: list[str] | None) -> str | list[str] | None:
     """What --template says: one may be a name of the server's."""
     return option[0] if option and len(option) == 1 else option or None
+
+
+def fields_of(declared: list[str]) -> dict[str, str]:
+    """Declared fields, as NAME=TYPE.
+
+    Raises:
+        UsageError
+    """
+    fields = {}
+    for one in declared:
+        name, sign, kind = one.rpartition("=")
+        if not sign or kind not in set(FieldType):
+            raise UsageError(
+                f"--field {one}: expected NAME=TYPE, TYPE one of {', '.join(FieldType)}"
+            )
+        fields[name] = kind
+    return fields

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from latentspace.enums import Dtype, Modality, ModelState, from_wire
+from latentspace.enums import Dtype, Modality, ModelOrigin, ModelState, from_wire
 from latentspace.payloads import load_payload
 from latentspace.v1 import embedding_service_pb2
 
@@ -42,6 +42,7 @@ class Model:
         source: where its weights come from, as configured: a path of the server, a hub name or a
             packaged name; "" is the family's own.
         options: the family's options, as configured.
+        origin: how it came to the server; None where that is older and does not say.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Model:
     memory_bytes: int = 0
     source: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    origin: ModelOrigin | None = None
 
     @classmethod
     def from_message(cls, message: embedding_service_pb2.Model) -> Self:
@@ -90,4 +92,5 @@ class Model:
             memory_bytes=message.memory_bytes,
             source=message.source,
             options=load_payload(message.options),
+            origin=from_wire(ModelOrigin, message.origin),
         )

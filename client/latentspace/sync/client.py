@@ -19,6 +19,7 @@ from latentspace.calls import (
 from latentspace.sync.base import Calls
 from latentspace.sync.classification import ClassificationCalls
 from latentspace.sync.exporting import ExportCalls
+from latentspace.sync.health import HealthCalls
 from latentspace.sync.identification import IdentificationCalls
 from latentspace.sync.importing import ImportCalls
 from latentspace.sync.maintenance import MaintenanceCalls
@@ -29,6 +30,7 @@ from latentspace.sync.words import WordCalls
 
 class Client(
     ExportCalls,
+    HealthCalls,
     IdentificationCalls,
     ImportCalls,
     MaintenanceCalls,

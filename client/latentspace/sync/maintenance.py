@@ -86,6 +86,18 @@ class MaintenanceCalls(OperationCalls):
         )
         return Listing(map(Snapshot.from_message, reply.snapshots))
 
+    def delete_snapshot(self, snapshot: str, *, timeout_s: float | None = None) -> int:
+        """Deletes a snapshot; returns how many bytes that freed.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        request = collection_service_pb2.DeleteSnapshotRequest(snapshot=snapshot)
+        reply = self._rpc.unary(
+            self._stubs.collections.DeleteSnapshot, request, CallKind.CREATE, timeout_s
+        )
+        return reply.bytes_freed
+
     def restore(
         self,
         snapshot: str,

@@ -2,6 +2,7 @@
 # Generated from aio/stubs.py by scripts/generate_sync_client.py; edit that.
 
 import grpc
+from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from latentspace.v1.classification_service_pb2_grpc import ClassificationServiceStub
 from latentspace.v1.collection_service_pb2_grpc import CollectionServiceStub
@@ -10,6 +11,8 @@ from latentspace.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from latentspace.v1.operation_service_pb2_grpc import OperationServiceStub
 from latentspace.v1.search_service_pb2_grpc import SearchServiceStub
 from latentspace.v1.training_service_pb2_grpc import TrainingServiceStub
+
+HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 
 
 class Stubs:
@@ -20,6 +23,12 @@ class Stubs:
         self.collections = CollectionServiceStub(channel)
         self.embedding = EmbeddingServiceStub(channel)
         self.evaluation = EvaluationServiceStub(channel)
+        # on the wire the request is one string and the reply one number: no package is needed
+        self.health: grpc.UnaryUnaryMultiCallable[StringValue, Int32Value] = channel.unary_unary(
+            HEALTH_CHECK,
+            request_serializer=StringValue.SerializeToString,
+            response_deserializer=Int32Value.FromString,
+        )
         self.operations = OperationServiceStub(channel)
         self.search = SearchServiceStub(channel)
         self.training = TrainingServiceStub(channel)

@@ -130,6 +130,11 @@ class CollectionServiceStub:
                 request_serializer=latentspace_dot_v1_dot_collection__service__pb2.ListSnapshotsRequest.SerializeToString,
                 response_deserializer=latentspace_dot_v1_dot_collection__service__pb2.ListSnapshotsResponse.FromString,
                 _registered_method=True)
+        self.DeleteSnapshot = channel.unary_unary(
+                '/latentspace.v1.CollectionService/DeleteSnapshot',
+                request_serializer=latentspace_dot_v1_dot_collection__service__pb2.DeleteSnapshotRequest.SerializeToString,
+                response_deserializer=latentspace_dot_v1_dot_collection__service__pb2.DeleteSnapshotResponse.FromString,
+                _registered_method=True)
         self.RestoreSnapshot = channel.unary_unary(
                 '/latentspace.v1.CollectionService/RestoreSnapshot',
                 request_serializer=latentspace_dot_v1_dot_collection__service__pb2.RestoreSnapshotRequest.SerializeToString,
@@ -277,6 +282,13 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteSnapshot(self, request, context):
+        """Deletes a snapshot and its archive. NOT_FOUND if there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RestoreSnapshot(self, request, context):
         """Starts restoring a snapshot under a new name. Result: {"collection": name, "points": n}.
         """
@@ -381,6 +393,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.ListSnapshots,
                     request_deserializer=latentspace_dot_v1_dot_collection__service__pb2.ListSnapshotsRequest.FromString,
                     response_serializer=latentspace_dot_v1_dot_collection__service__pb2.ListSnapshotsResponse.SerializeToString,
+            ),
+            'DeleteSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSnapshot,
+                    request_deserializer=latentspace_dot_v1_dot_collection__service__pb2.DeleteSnapshotRequest.FromString,
+                    response_serializer=latentspace_dot_v1_dot_collection__service__pb2.DeleteSnapshotResponse.SerializeToString,
             ),
             'RestoreSnapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.RestoreSnapshot,
@@ -902,6 +919,33 @@ class CollectionService:
             '/latentspace.v1.CollectionService/ListSnapshots',
             latentspace_dot_v1_dot_collection__service__pb2.ListSnapshotsRequest.SerializeToString,
             latentspace_dot_v1_dot_collection__service__pb2.ListSnapshotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentspace.v1.CollectionService/DeleteSnapshot',
+            latentspace_dot_v1_dot_collection__service__pb2.DeleteSnapshotRequest.SerializeToString,
+            latentspace_dot_v1_dot_collection__service__pb2.DeleteSnapshotResponse.FromString,
             options,
             channel_credentials,
             insecure,

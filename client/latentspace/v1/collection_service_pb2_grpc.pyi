@@ -75,6 +75,8 @@ class CollectionServiceStub:
     """Starts writing a snapshot. Result: {"snapshot": name, "bytes": n, "points": n}."""
     ListSnapshots: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListSnapshotsRequest, _collection_service_pb2.ListSnapshotsResponse]
     """Snapshots of a collection."""
+    DeleteSnapshot: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteSnapshotRequest, _collection_service_pb2.DeleteSnapshotResponse]
+    """Deletes a snapshot and its archive. NOT_FOUND if there is none."""
     RestoreSnapshot: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.RestoreSnapshotRequest, _collection_service_pb2.RestoreSnapshotResponse]
     """Starts restoring a snapshot under a new name. Result: {"collection": name, "points": n}."""
 
@@ -125,6 +127,8 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """Starts writing a snapshot. Result: {"snapshot": name, "bytes": n, "points": n}."""
     ListSnapshots: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.ListSnapshotsRequest, _collection_service_pb2.ListSnapshotsResponse]  # type: ignore[assignment]
     """Snapshots of a collection."""
+    DeleteSnapshot: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteSnapshotRequest, _collection_service_pb2.DeleteSnapshotResponse]  # type: ignore[assignment]
+    """Deletes a snapshot and its archive. NOT_FOUND if there is none."""
     RestoreSnapshot: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.RestoreSnapshotRequest, _collection_service_pb2.RestoreSnapshotResponse]  # type: ignore[assignment]
     """Starts restoring a snapshot under a new name. Result: {"collection": name, "points": n}."""
 
@@ -286,6 +290,14 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.ListSnapshotsResponse, _abc.Awaitable[_collection_service_pb2.ListSnapshotsResponse]]:
         """Snapshots of a collection."""
+
+    @_abc_1.abstractmethod
+    def DeleteSnapshot(
+        self,
+        request: _collection_service_pb2.DeleteSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.DeleteSnapshotResponse, _abc.Awaitable[_collection_service_pb2.DeleteSnapshotResponse]]:
+        """Deletes a snapshot and its archive. NOT_FOUND if there is none."""
 
     @_abc_1.abstractmethod
     def RestoreSnapshot(

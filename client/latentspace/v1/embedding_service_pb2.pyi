@@ -52,6 +52,34 @@ MODEL_STATE_UNLOADED: ModelState.ValueType  # 4
 """Configured, not in memory."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
 
+class _ModelOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODEL_ORIGIN_UNSPECIFIED: _ModelOrigin.ValueType  # 0
+    """Never sent."""
+    MODEL_ORIGIN_CONFIGURED: _ModelOrigin.ValueType  # 1
+    """By the server's settings."""
+    MODEL_ORIGIN_ADDED: _ModelOrigin.ValueType  # 2
+    """By AddModel."""
+    MODEL_ORIGIN_TRAINED: _ModelOrigin.ValueType  # 3
+    """By TrainModel."""
+
+class ModelOrigin(_ModelOrigin, metaclass=_ModelOriginEnumTypeWrapper):
+    """How a model came to the server."""
+
+MODEL_ORIGIN_UNSPECIFIED: ModelOrigin.ValueType  # 0
+"""Never sent."""
+MODEL_ORIGIN_CONFIGURED: ModelOrigin.ValueType  # 1
+"""By the server's settings."""
+MODEL_ORIGIN_ADDED: ModelOrigin.ValueType  # 2
+"""By AddModel."""
+MODEL_ORIGIN_TRAINED: ModelOrigin.ValueType  # 3
+"""By TrainModel."""
+Global___ModelOrigin: _TypeAlias = ModelOrigin  # noqa: Y015
+
 @_typing.final
 class ModelLimits(_message.Message):
     """What a model accepts. 0 means no limit of its own."""
@@ -112,6 +140,7 @@ class Model(_message.Message):
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its name in calls."""
     family: _builtins.str
@@ -148,6 +177,8 @@ class Model(_message.Message):
     """
     options: _builtins.bytes
     """The family's options, as configured, a JSON object; UTF-8."""
+    origin: Global___ModelOrigin.ValueType
+    """How it came to the server."""
     @_builtins.property
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Modality.ValueType]:
         """What it embeds."""
@@ -183,10 +214,11 @@ class Model(_message.Message):
         memory_bytes: _builtins.int = ...,
         source: _builtins.str = ...,
         options: _builtins.bytes = ...,
+        origin: Global___ModelOrigin.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_logit_bias", b"_logit_bias", "_logit_scale", b"_logit_scale", "_same_threshold", b"_same_threshold", "limits", b"limits", "logit_bias", b"logit_bias", "logit_scale", b"logit_scale", "same_threshold", b"same_threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logit_bias", b"_logit_bias", "_logit_scale", b"_logit_scale", "_same_threshold", b"_same_threshold", "compute_dtype", b"compute_dtype", "device", b"device", "dim", b"dim", "family", b"family", "id", b"id", "limits", b"limits", "logit_bias", b"logit_bias", "logit_scale", b"logit_scale", "memory_bytes", b"memory_bytes", "modalities", b"modalities", "normalized", b"normalized", "options", b"options", "revision", b"revision", "roles", b"roles", "same_threshold", b"same_threshold", "source", b"source", "space_id", b"space_id", "state", b"state", "state_reason", b"state_reason", "vocabulary_size", b"vocabulary_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logit_bias", b"_logit_bias", "_logit_scale", b"_logit_scale", "_same_threshold", b"_same_threshold", "compute_dtype", b"compute_dtype", "device", b"device", "dim", b"dim", "family", b"family", "id", b"id", "limits", b"limits", "logit_bias", b"logit_bias", "logit_scale", b"logit_scale", "memory_bytes", b"memory_bytes", "modalities", b"modalities", "normalized", b"normalized", "options", b"options", "origin", b"origin", "revision", b"revision", "roles", b"roles", "same_threshold", b"same_threshold", "source", b"source", "space_id", b"space_id", "state", b"state", "state_reason", b"state_reason", "vocabulary_size", b"vocabulary_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__logit_bias: _TypeAlias = _typing.Literal["logit_bias"]  # noqa: Y015
     _WhichOneofArgType__logit_bias: _TypeAlias = _typing.Literal["_logit_bias", b"_logit_bias"]  # noqa: Y015
@@ -381,6 +413,115 @@ class UnloadModelResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnloadModelResponse: _TypeAlias = UnloadModelResponse  # noqa: Y015
+
+@_typing.final
+class AddModelRequest(_message.Message):
+    """Asks to add a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    FAMILY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    WITHOUT_LOAD_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Its id: 1 to 128 of letters, digits, ".", "_", "-"; begins with a letter or digit."""
+    family: _builtins.str
+    """Its family, as in the settings."""
+    source: _builtins.str
+    """File or folder the server can see, under one of its allowed roots; empty means the family's
+    own packaged weights.
+    """
+    options: _builtins.bytes
+    """The family's options, a JSON object; UTF-8. Unknown names are refused, and files lie under
+    the roots.
+    """
+    without_load: _builtins.bool
+    """Do not load it now; else nothing is added where loading fails."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        family: _builtins.str = ...,
+        source: _builtins.str = ...,
+        options: _builtins.bytes = ...,
+        without_load: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["family", b"family", "model", b"model", "options", b"options", "source", b"source", "without_load", b"without_load"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddModelRequest: _TypeAlias = AddModelRequest  # noqa: Y015
+
+@_typing.final
+class AddModelResponse(_message.Message):
+    """An added model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> Global___Model:
+        """The model, READY, or UNLOADED where it was to be."""
+
+    def __init__(
+        self,
+        *,
+        model: Global___Model | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddModelResponse: _TypeAlias = AddModelResponse  # noqa: Y015
+
+@_typing.final
+class DeleteModelRequest(_message.Message):
+    """Asks to delete a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Its id."""
+    force: _builtins.bool
+    """Even where collections or label sets are of this model: they stay, and answer vectors only."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteModelRequest: _TypeAlias = DeleteModelRequest  # noqa: Y015
+
+@_typing.final
+class DeleteModelResponse(_message.Message):
+    """The model is gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteModelResponse: _TypeAlias = DeleteModelResponse  # noqa: Y015
 
 @_typing.final
 class Region(_message.Message):

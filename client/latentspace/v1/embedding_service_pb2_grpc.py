@@ -55,6 +55,16 @@ class EmbeddingServiceStub:
                 request_serializer=latentspace_dot_v1_dot_embedding__service__pb2.UnloadModelRequest.SerializeToString,
                 response_deserializer=latentspace_dot_v1_dot_embedding__service__pb2.UnloadModelResponse.FromString,
                 _registered_method=True)
+        self.AddModel = channel.unary_unary(
+                '/latentspace.v1.EmbeddingService/AddModel',
+                request_serializer=latentspace_dot_v1_dot_embedding__service__pb2.AddModelRequest.SerializeToString,
+                response_deserializer=latentspace_dot_v1_dot_embedding__service__pb2.AddModelResponse.FromString,
+                _registered_method=True)
+        self.DeleteModel = channel.unary_unary(
+                '/latentspace.v1.EmbeddingService/DeleteModel',
+                request_serializer=latentspace_dot_v1_dot_embedding__service__pb2.DeleteModelRequest.SerializeToString,
+                response_deserializer=latentspace_dot_v1_dot_embedding__service__pb2.DeleteModelResponse.FromString,
+                _registered_method=True)
         self.Embed = channel.unary_unary(
                 '/latentspace.v1.EmbeddingService/Embed',
                 request_serializer=latentspace_dot_v1_dot_embedding__service__pb2.EmbedRequest.SerializeToString,
@@ -99,6 +109,22 @@ class EmbeddingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddModel(self, request, context):
+        """Adds a model from a file or folder of the server; it is there after a restart too.
+        PERMISSION_DENIED outside the server's roots, ALREADY_EXISTS if the id is taken.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteModel(self, request, context):
+        """Deletes a model that was added or trained; the files of a trained one go too.
+        FAILED_PRECONDITION if it is configured, or in use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Embed(self, request, context):
         """Embeds a batch. Items that fail are listed in `errors`; the others have their rows.
         """
@@ -135,6 +161,16 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.UnloadModel,
                     request_deserializer=latentspace_dot_v1_dot_embedding__service__pb2.UnloadModelRequest.FromString,
                     response_serializer=latentspace_dot_v1_dot_embedding__service__pb2.UnloadModelResponse.SerializeToString,
+            ),
+            'AddModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddModel,
+                    request_deserializer=latentspace_dot_v1_dot_embedding__service__pb2.AddModelRequest.FromString,
+                    response_serializer=latentspace_dot_v1_dot_embedding__service__pb2.AddModelResponse.SerializeToString,
+            ),
+            'DeleteModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteModel,
+                    request_deserializer=latentspace_dot_v1_dot_embedding__service__pb2.DeleteModelRequest.FromString,
+                    response_serializer=latentspace_dot_v1_dot_embedding__service__pb2.DeleteModelResponse.SerializeToString,
             ),
             'Embed': grpc.unary_unary_rpc_method_handler(
                     servicer.Embed,
@@ -256,6 +292,60 @@ class EmbeddingService:
             '/latentspace.v1.EmbeddingService/UnloadModel',
             latentspace_dot_v1_dot_embedding__service__pb2.UnloadModelRequest.SerializeToString,
             latentspace_dot_v1_dot_embedding__service__pb2.UnloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentspace.v1.EmbeddingService/AddModel',
+            latentspace_dot_v1_dot_embedding__service__pb2.AddModelRequest.SerializeToString,
+            latentspace_dot_v1_dot_embedding__service__pb2.AddModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latentspace.v1.EmbeddingService/DeleteModel',
+            latentspace_dot_v1_dot_embedding__service__pb2.DeleteModelRequest.SerializeToString,
+            latentspace_dot_v1_dot_embedding__service__pb2.DeleteModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

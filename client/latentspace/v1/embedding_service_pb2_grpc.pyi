@@ -41,6 +41,14 @@ class EmbeddingServiceStub:
     """Loads a configured model and waits until it answers."""
     UnloadModel: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.UnloadModelRequest, _embedding_service_pb2.UnloadModelResponse]
     """Unloads a model and gives its memory back."""
+    AddModel: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.AddModelRequest, _embedding_service_pb2.AddModelResponse]
+    """Adds a model from a file or folder of the server; it is there after a restart too.
+    PERMISSION_DENIED outside the server's roots, ALREADY_EXISTS if the id is taken.
+    """
+    DeleteModel: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.DeleteModelRequest, _embedding_service_pb2.DeleteModelResponse]
+    """Deletes a model that was added or trained; the files of a trained one go too.
+    FAILED_PRECONDITION if it is configured, or in use.
+    """
     Embed: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedRequest, _embedding_service_pb2.EmbedResponse]
     """Embeds a batch. Items that fail are listed in `errors`; the others have their rows."""
     EmbedStream: _grpc.StreamStreamMultiCallable[_embedding_service_pb2.EmbedStreamRequest, _embedding_service_pb2.EmbedStreamResponse]
@@ -59,6 +67,14 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     """Loads a configured model and waits until it answers."""
     UnloadModel: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.UnloadModelRequest, _embedding_service_pb2.UnloadModelResponse]  # type: ignore[assignment]
     """Unloads a model and gives its memory back."""
+    AddModel: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.AddModelRequest, _embedding_service_pb2.AddModelResponse]  # type: ignore[assignment]
+    """Adds a model from a file or folder of the server; it is there after a restart too.
+    PERMISSION_DENIED outside the server's roots, ALREADY_EXISTS if the id is taken.
+    """
+    DeleteModel: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.DeleteModelRequest, _embedding_service_pb2.DeleteModelResponse]  # type: ignore[assignment]
+    """Deletes a model that was added or trained; the files of a trained one go too.
+    FAILED_PRECONDITION if it is configured, or in use.
+    """
     Embed: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedRequest, _embedding_service_pb2.EmbedResponse]  # type: ignore[assignment]
     """Embeds a batch. Items that fail are listed in `errors`; the others have their rows."""
     EmbedStream: _aio.StreamStreamMultiCallable[_embedding_service_pb2.EmbedStreamRequest, _embedding_service_pb2.EmbedStreamResponse]  # type: ignore[assignment]
@@ -98,6 +114,26 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.UnloadModelResponse, _abc.Awaitable[_embedding_service_pb2.UnloadModelResponse]]:
         """Unloads a model and gives its memory back."""
+
+    @_abc_1.abstractmethod
+    def AddModel(
+        self,
+        request: _embedding_service_pb2.AddModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_service_pb2.AddModelResponse, _abc.Awaitable[_embedding_service_pb2.AddModelResponse]]:
+        """Adds a model from a file or folder of the server; it is there after a restart too.
+        PERMISSION_DENIED outside the server's roots, ALREADY_EXISTS if the id is taken.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteModel(
+        self,
+        request: _embedding_service_pb2.DeleteModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_service_pb2.DeleteModelResponse, _abc.Awaitable[_embedding_service_pb2.DeleteModelResponse]]:
+        """Deletes a model that was added or trained; the files of a trained one go too.
+        FAILED_PRECONDITION if it is configured, or in use.
+        """
 
     @_abc_1.abstractmethod
     def Embed(

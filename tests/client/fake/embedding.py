@@ -30,6 +30,30 @@ class FakeEmbedding(Fake, embedding_service_pb2_grpc.EmbeddingServiceServicer):
         self.world.loaded.discard(request.model)
         return embedding_service_pb2.UnloadModelResponse(model=self.world.model(request.model))
 
+    @logged
+    def AddModel(self, request: Any) -> Any:  # noqa: N802
+        if request.model in self.world.loaded:
+            raise CallFailed(StatusCode.ALREADY_EXISTS, f"there is a model {request.model!r}")
+        added = embedding_service_pb2.Model(
+            id=request.model,
+            family=request.family,
+            source=request.source,
+            options=request.options,
+            state=embedding_service_pb2.MODEL_STATE_UNLOADED
+            if request.without_load
+            else embedding_service_pb2.MODEL_STATE_READY,
+            origin=embedding_service_pb2.MODEL_ORIGIN_ADDED,
+        )
+        self.world.added[request.model] = added
+        return embedding_service_pb2.AddModelResponse(model=added)
+
+    @logged
+    def DeleteModel(self, request: Any) -> Any:  # noqa: N802
+        if request.model not in self.world.added:
+            raise CallFailed(StatusCode.FAILED_PRECONDITION, "it stands in the settings")
+        del self.world.added[request.model]
+        return embedding_service_pb2.DeleteModelResponse()
+
     async def EmbedStream(self, requests: Any, context: Any) -> Any:  # noqa: N802
         async for request in requests:
             self.world.requests.append(request)

@@ -90,6 +90,7 @@ class World:
     aliases: dict[str, str] = field(default_factory=dict)
     requests: list[Any] = field(default_factory=list)
     operations: dict[str, operation_service_pb2.Operation] = field(default_factory=dict)
+    added: dict[str, embedding_service_pb2.Model] = field(default_factory=dict)
     pause_s: float = 0.0  # before each step of an operation
     dropped_streams: int = 0  # how many more batches of streams meet a lost connection
     loaded: set[str] = field(default_factory=lambda: {"words", "sentences", "faces", "both"})
