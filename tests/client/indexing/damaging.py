@@ -7,15 +7,22 @@ must be written, by id, and what the place of the damaged one in the dead letter
 import io
 import json
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
+from numpy.typing import NDArray
+
+from latentspace import Metric
+from latentspace.indexing.export_format import About
+from latentspace.indexing.export_parquet import ParquetWriter
+from latentspace.results.point import Point
 
 Texts = dict[str, str]
+Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +30,14 @@ class Damaged:
     """A source with one damaged record.
 
     Args:
-        sound: texts of the others, by id.
+        sound: texts of the others, by id; or the bytes of their images, or their vectors.
         place: in the dead letters.
         options: of the command.
         ends: whether nothing behind the record can be read, so that `sound` ends before it.
     """
 
     path: Path
-    sound: Texts
+    sound: Mapping[str, str | bytes | Vectors]
     place: str
     options: Sequence[str] = ()
     ends: bool = False
@@ -137,6 +144,84 @@ def edges_file(folder: Path, texts: list[str], place: int, damage: int) -> Damag
     return Damaged(path, sound, f"graph.edges:{place + 1}", ["--delimiter", r"\t"])
 
 
+def image_folder(folder: Path, texts: list[str], place: int, damage: int) -> Damaged:
+    """Images of a model that takes any bytes but none."""
+    photos = folder / "photos"
+    photos.mkdir(exist_ok=True)
+    for old in photos.iterdir():
+        old.unlink()
+    for i, text in enumerate(texts):
+        path = photos / f"r{i}.png"
+        if i != place:
+            path.write_bytes(text.encode())
+        elif damage == 0:
+            path.write_bytes(b"")
+        else:
+            path.symlink_to(photos / "nowhere.png")
+    sound = {f"r{i}.png": text.encode() for i, text in enumerate(texts) if i != place}
+    return Damaged(photos, sound, f"r{place}.png")
+
+
+def image_table(folder: Path, texts: list[str], place: int, damage: int) -> Damaged:
+    """A table that names images, one of which is not there or cannot be a path."""
+    names = [f"r{i}.png" for i in range(len(texts))]
+    for name, text in zip(names, texts, strict=True):
+        (folder / name).write_bytes(text.encode())
+    names[place] = ["nowhere.png", "https://example.org/x.png", "."][damage]
+    path = folder / "rows.csv"
+    path.write_text("\n".join(["id,image", *(f"r{i},{name}" for i, name in enumerate(names)), ""]))
+    sound = {f"r{i}": text.encode() for i, text in enumerate(texts) if i != place}
+    return Damaged(path, sound, f"rows.csv:{place + 2}")
+
+
+def _vectors(count: int) -> Vectors:
+    rows = np.random.default_rng(count).standard_normal((count, 12), np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def vector_folder(folder: Path, texts: list[str], place: int, damage: int) -> Damaged:
+    """Vectors and ids made by hand, with payloads."""
+    rows = _vectors(len(texts))
+    ids = [f"r{i}".encode() for i in range(len(texts))]
+    payloads = [json.dumps({"text": text}).encode() for text in texts]
+    sound = {f"r{i}": rows[i].copy() for i in range(len(texts)) if i != place}
+    if damage == 0:
+        rows[place, 3] = np.nan
+    elif damage == 1:
+        rows[place] = 0
+    elif damage == 2:
+        ids[place] = b"\xff"
+    elif damage == 3:
+        payloads[place] = b"{cut"
+    else:
+        # a last line that is blank is one more of the file's ends
+        ids[place] = b" "
+    source = folder / "vectors"
+    source.mkdir(exist_ok=True)
+    np.save(source / "vectors.npy", rows)
+    (source / "ids.txt").write_bytes(b"\n".join([*ids, b""]))
+    (source / "payloads.jsonl").write_bytes(b"\r\n".join([*payloads, b""]))
+    return Damaged(source, sound, f"{source}:{place + 1}")
+
+
+def exported_file(folder: Path, texts: list[str], place: int, damage: int) -> Damaged:
+    """An export as Parquet."""
+    rows = _vectors(len(texts))
+    sound = {f"r{i}": rows[i].copy() for i in range(len(texts)) if i != place}
+    if damage == 0:
+        rows[place] = np.inf
+    payloads = [{"text": text} for text in texts]
+    points = [Point(f"r{i}", rows[i], payloads[i]) for i in range(len(texts))]
+    if damage == 1:
+        points[place] = Point("", rows[place], payloads[place])
+    elif damage == 2:
+        points[place] = Point("x" * 513, rows[place], payloads[place])
+    path = folder / "points.parquet"
+    with ParquetWriter(path, About("c", 12, metric=str(Metric.COSINE))) as writer:
+        writer.write(points)
+    return Damaged(path, sound, f"{path}:{place + 1}")
+
+
 def parquet_file(folder: Path, texts: list[str], place: int, damage: int) -> Damaged:
     """Columns, some values of which Python cannot hold."""
     times = np.zeros(len(texts), np.int64)
@@ -194,6 +279,10 @@ MAKERS: dict[str, tuple[Maker, int]] = {
     "text": (text_file, 4),
     "edges": (edges_file, len(_EDGES)),
     "parquet": (parquet_file, 4),
+    "folder of images": (image_folder, 2),
+    "table of images": (image_table, 3),
+    "folder of vectors": (vector_folder, 5),
+    "export": (exported_file, 3),
     "webdataset": (tar_file, 3),
     "webdataset header": (broken_tar, 1),
 }

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latentspace import Client
-from tests.client.indexing.damaging import MAKERS
+from tests.client.indexing.damaging import MAKERS, Vectors
 from tests.client.indexing.index_world import address, client, index  # noqa: F401 fixtures
 
 LONG = bool(os.environ.get("LATENTSPACE_LONG"))
@@ -24,22 +24,32 @@ LETTERS = st.text(alphabet="abcé日\u2028\x85#%'{};|", min_size=1, max_size=12)
 COUNT = 5
 
 
+def vector_of(client: Client, item: str | bytes | Vectors) -> Vectors:  # noqa: F811
+    match item:
+        case str():
+            return np.asarray(client.embed("toy", texts=[item])[0], np.float32)
+        case bytes():
+            return np.asarray(client.embed("toy", images=[item])[0], np.float32)
+    return item
+
+
 def check(client: Client, folder: Path, case: tuple[str, int], texts: list[str], at: int) -> None:  # noqa: F811
     kind, damage = case
     # numbers keep texts apart, and free of white space at their ends
     texts = [f"t{i}{text}." for i, text in enumerate(texts)]
     made = MAKERS[kind][0](folder, texts, at, damage)
     letters = folder / "bad.jsonl"
-    options = ("--model", "toy", "--dead-letters", str(letters), *made.options)
+    is_vector = any(isinstance(one, np.ndarray) for one in made.sound.values())
+    model = () if is_vector else ("--model", "toy")
+    options = (*model, "--dead-letters", str(letters), *made.options)
     result = index(client, made.path, *options)
     told = (
         [json.loads(line) for line in letters.read_text().splitlines()] if letters.exists() else []
     )
     stored = {p.id: p.vector for p in client.scroll("c", with_vectors=True)} if made.sound else {}
     assert stored.keys() == made.sound.keys(), result.stderr
-    for id, text in made.sound.items():
-        (vector,) = client.embed("toy", texts=[text])
-        np.testing.assert_allclose(np.asarray(stored[id]), vector, atol=1e-6)
+    for id, item in made.sound.items():
+        np.testing.assert_allclose(np.asarray(stored[id]), vector_of(client, item), atol=1e-6)
     assert [one["place"] for one in told] == ([made.place] if made.place else [])
     assert result.exit_code == (1 if made.ends or not made.sound else 4), result.stderr
     if made.sound:

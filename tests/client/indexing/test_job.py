@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,49 @@ def test_nothing_is_deleted_after_a_source_that_could_not_be_read(client: Client
     bad = BadRecord("list:7", "UNREADABLE", "cut off", "t7")
     assert counts(run_job(client, Listed([*texts(5), bad]), mirror)) == (6, 5, 0, 1, 14)
     assert set(stored(client, "kept")) == {"t0", "t1", "t2", "t3", "t4", "t7"}
+
+
+@pytest.mark.parametrize("place", [0, 2, 5])
+def test_records_of_a_source_of_ones_own_fail_alone(
+    client: Client, tmp_path: Path, place: int
+) -> None:
+    nothing: Any = None
+    row = np.ones(DIM, np.float32)
+    damaged = [
+        (Record(nothing, TextInput("x")), "NO_ID"),
+        (Record("x" * 513, TextInput("x")), "BAD_ID"),
+        (Record("x", TextInput(nothing)), "NO_INPUT"),
+        (Record("x", TextInput(float("nan"))), "BAD_INPUT"),  # type: ignore[arg-type]
+        (Record("x", VectorInput(row[:3])), "BAD_INPUT"),
+        (Record("x", VectorInput(row * np.nan)), "BAD_INPUT"),
+        (Record("x", ImageInput(tmp_path / "nowhere.png")), "UNREADABLE"),
+        (Record("x", ImageInput("nul\0")), "UNREADABLE"),
+        (Record("x", TextInput("x"), {"n": float("nan")}), "UNREADABLE"),
+        (Record("x", TextInput("x"), {"n": object()}), "UNREADABLE"),
+        (Record("x", TextInput("x"), {"n": "y" * 70_000}), "BAD_PAYLOAD"),
+    ]
+    client.create_collection("own", model="toy", exist_ok=True)
+    for record, reason in damaged:
+        items: list[Record | BadRecord] = list(texts(6))
+        items[place] = replace(record, place="here")
+        failed: list[BadRecord] = []
+        done = run_job(client, Listed(items), JobOptions("own"), on_failed=failed.append)
+        assert [(bad.place, bad.reason) for bad in failed] == [("here", reason)], record
+        assert done.written + done.unchanged == 5
+    assert client.count("own") == 5
+    number: Any = 7
+    run_job(client, Listed([Record(number, TextInput("x"))]), JobOptions("own"))
+    assert client.get("own", ["7"])
+    client.delete_collection("own")
+
+
+def test_what_comes_before_the_end_of_a_broken_source_is_written(client: Client) -> None:
+    client.create_collection("broken", model="toy")
+    source = Listed([*texts(10), SourceError("damaged here")])
+    with pytest.raises(SourceError, match="damaged here"):
+        run_job(client, source, JobOptions("broken", delete_missing=True))
+    assert client.count("broken") == 10
+    client.delete_collection("broken")
 
 
 def test_bad_records_are_told_and_stop_nothing(client: Client, tmp_path: Path) -> None:

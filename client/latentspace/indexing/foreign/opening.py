@@ -258,7 +258,7 @@ def record_of(place: str, id: object, vector: Any, dim: int, payload: Any) -> Re
         return BadRecord(place, Reason.BAD_INPUT, message, name)
     try:
         return Record(name, VectorInput(row), plain(payload or {}), place)
-    except ValueError as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         return BadRecord(place, Reason.BAD_PAYLOAD, str(error), name)
 
 

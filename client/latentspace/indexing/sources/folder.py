@@ -101,7 +101,8 @@ def _names(folder: Path) -> list[str]:
                 continue
             if entry.is_dir():
                 names.append(f"{entry.name}/")
-            elif _suffix(entry.name) in IMAGE_SUFFIXES and entry.is_file():
+            # a link that leads nowhere fails when it is read, and is told of
+            elif _suffix(entry.name) in IMAGE_SUFFIXES and (entry.is_file() or entry.is_symlink()):
                 names.append(entry.name)
     return sorted(names)
 
