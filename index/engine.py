@@ -18,6 +18,7 @@ from index.recipes import TABLE, recipe
 from index.runtime import CollectionRuntime
 from index.segments.durable import sync
 from index.snapshot import read_snapshot, write_snapshot
+from index.snapshot_check import check_restored
 from index.store.schema import STORE_FILE, create_store, storage_errors
 from index.store.spec_json import check_spec
 from index.types import CollectionInfo, CollectionSpec
@@ -144,7 +145,12 @@ class FaissEngine(Engine):
     ) -> Collection:
         """See `Engine.restore`."""
         check_name(name)
-        return self._make(name, lambda folder: read_snapshot(source, folder, progress))
+
+        def fill(folder: Path) -> None:
+            read_snapshot(source, folder, progress)
+            check_restored(name, folder, self._options)
+
+        return self._make(name, fill)
 
     def close(self) -> None:
         """See `Engine.close`."""

@@ -37,12 +37,12 @@ def open_core(name: str, folder: Path, options: EngineOptions) -> CollectionCore
     """
     with storage_errors(f"opening collection {name!r}"), ExitStack() as stack:
         _clear(folder)
-        store = StoreWriter(folder / STORE_FILE)
-        stack.callback(store.close)
-        reader = StoreReader(folder / STORE_FILE)
-        stack.callback(reader.close)
-        files = SegmentFiles(folder / SEGMENTS_FOLDER, reader, reader.spec.dim)
         try:
+            store = StoreWriter(folder / STORE_FILE)
+            stack.callback(store.close)
+            reader = StoreReader(folder / STORE_FILE)
+            stack.callback(reader.close)
+            files = SegmentFiles(folder / SEGMENTS_FOLDER, reader, reader.spec.dim)
             core = _load(name, folder, options, store, reader, files)
         except (ValueError, LookupError, TypeError) as error:
             # SQLite has no checksums: a damaged page may show as a value that cannot be

@@ -50,7 +50,7 @@ class StoreReader:
         self._closed = False
         with self._connection() as connection:
             check_format(connection)
-            self.spec = load_spec(bytes(read_meta(connection, "spec")))
+            self.spec = load_spec(read_meta(connection, "spec"))
         self._dim = self.spec.dim
 
     def close(self, wait_seconds: float = 0.0) -> None:
@@ -218,8 +218,15 @@ class StoreReader:
 
 
 def read_meta(connection: sqlite3.Connection, key: str) -> Any:
-    """One value of the meta table: str, int or bytes."""
-    return connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
+    """One value of the meta table: str, int or bytes.
+
+    Raises:
+        StorageError: there is none; every store has all of them.
+    """
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        raise StorageError(f"the store is damaged: its {key} is missing")
+    return row[0]
 
 
 def read_range(

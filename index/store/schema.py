@@ -3,7 +3,7 @@
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from index.errors import StorageError
@@ -80,10 +80,22 @@ def connect(path: Path) -> sqlite3.Connection:
         cached_statements=64,
         timeout=30.0,
     )
+    # a restored file may be of anybody's making: its schema runs no functions
+    connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     return connection
+
+
+def schema_of(connection: sqlite3.Connection | None) -> list[tuple[str, str, str | None]]:
+    """Type, name and SQL of all that a file declares, sorted; None: what this format declares."""
+    sql = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
+    if connection is not None:
+        return connection.execute(sql).fetchall()
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(_TABLES)
+        return fresh.execute(sql).fetchall()
 
 
 def check_format(connection: sqlite3.Connection) -> None:

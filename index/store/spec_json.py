@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from index.columns.table import check_fields
-from index.errors import SpecError
+from index.errors import SpecError, StorageError
 from index.names import MAX_DIM
 from index.types import CollectionSpec, FieldType, IndexParameters, Metric, SearchParameters
 
@@ -28,13 +28,26 @@ def dump_spec(spec: CollectionSpec) -> bytes:
 
 
 def load_spec(data: bytes) -> CollectionSpec:
-    """What `dump_spec` wrote."""
-    parts: dict[str, Any] = orjson.loads(data)
-    parts["metric"] = Metric(parts["metric"])
-    parts["fields"] = {name: FieldType(kind) for name, kind in parts["fields"].items()}
-    parts["index"] = IndexParameters(**parts["index"])
-    parts["search"] = SearchParameters(**parts["search"])
-    return CollectionSpec(**parts)
+    """What `dump_spec` wrote, of this version or another: unknown keys are passed over.
+
+    Raises:
+        StorageError: damaged.
+    """
+    try:
+        parts = _known(CollectionSpec, orjson.loads(data))
+        parts["metric"] = Metric(parts["metric"])
+        parts["fields"] = {name: FieldType(kind) for name, kind in parts["fields"].items()}
+        parts["index"] = IndexParameters(**_known(IndexParameters, parts["index"]))
+        parts["search"] = SearchParameters(**_known(SearchParameters, parts["search"]))
+        return CollectionSpec(**parts)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise StorageError(f"the collection's stored declaration is damaged: {error}") from error
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass: a newer version may have written more."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def check_spec(spec: CollectionSpec) -> None:

@@ -1,9 +1,13 @@
 """Snapshots: whole, of one moment, checked, and refused where they do not fit."""
 
 import io
+import sqlite3
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +16,12 @@ import pytest
 
 from index.base import SearchRequest
 from index.engine import FaissEngine
-from index.errors import CollectionExistsError, SnapshotError, SpecError
+from index.errors import CollectionExistsError, SnapshotError, SpecError, StorageError
 from index.options import EngineOptions
 from index.recipes.hnsw import Hnsw
-from index.types import CollectionSpec, FieldType, Metric, Points
+from index.segments.durable import checksum
+from index.store.spec_json import dump_spec
+from index.types import CollectionSpec, FieldType, IndexParameters, Metric, Points
 
 DIM = 16
 SPEC = CollectionSpec(DIM, Metric.DOT, "hnsw", "model", "space", {"n": FieldType.INT})
@@ -187,3 +193,99 @@ def test_progress_may_cancel(engine: FaissEngine, archive: Path, tmp_path: Path)
     assert stages == ["copy", "pack", "restore"]
     assert not list(tmp_path.glob("new.tar*"))
     assert engine.names() == ["c"]
+
+
+def remade(archive: Path, target: Path, *statements: str, spec: bytes | None = None) -> Path:
+    """A snapshot of somebody's own making: another store, with the right checksums."""
+    with tarfile.open(archive) as opened:
+        head = orjson.loads(opened.extractfile("snapshot.json").read())  # type: ignore[union-attr]
+        data = opened.extractfile("store.db").read()  # type: ignore[union-attr]
+    path = target.with_suffix(".db")
+    path.write_bytes(data)
+    with closing(sqlite3.connect(path)) as store, store:
+        for statement in statements:
+            store.executescript(statement)
+        if spec is not None:
+            store.execute("UPDATE meta SET value = ? WHERE key = 'spec'", (spec,))
+    with closing(sqlite3.connect(path)) as store:
+        store.execute("PRAGMA journal_mode = DELETE")
+    head["files"]["store.db"] = {"size": path.stat().st_size, "crc": checksum(path)}
+    between = rewritten(archive, target.with_suffix(".between"), "store.db", path.read_bytes())
+    return rewritten(between, target, "snapshot.json", orjson.dumps(head))
+
+
+def changed_spec(**fields: object) -> bytes:
+    return orjson.dumps(orjson.loads(dump_spec(SPEC)) | fields)
+
+
+RECURSION = """
+ALTER TABLE points RENAME TO hidden;
+CREATE VIEW points AS WITH RECURSIVE c(slot) AS (SELECT 1 UNION ALL SELECT slot + 1 FROM c)
+SELECT slot, 'p' || slot AS id, 0 AS modality, x'7b7d' AS payload FROM c;
+"""
+TRIGGER = "CREATE TRIGGER t AFTER INSERT ON points BEGIN DELETE FROM vectors; END;"
+
+
+@pytest.mark.parametrize(
+    ("statements", "spec", "problem"),
+    [
+        ([], changed_spec(dim=-1), "dim must be"),
+        ([], changed_spec(fields=["a", "b"]), "declaration is damaged"),
+        ([], changed_spec(metric="hamming"), "declaration is damaged"),
+        ([], b"{", "declaration is damaged"),
+        ([], b"[]", "declaration is damaged"),
+        ([], changed_spec(recipe="factory:" + "I" * 20_000), "at most 64 letters"),
+        ([], changed_spec(recipe="nonsense"), "recipe 'nonsense' is unknown"),
+        ([], changed_spec(index={"m": 1_000_000}), r"index\.m must be"),
+        (["DELETE FROM meta WHERE key = 'spec'"], None, "its spec is missing"),
+        (["DROP TABLE vectors"], None, "other tables"),
+        ([RECURSION], None, "other tables"),
+        ([TRIGGER], None, "other tables"),
+        (["UPDATE points SET modality = 200 WHERE slot = 7"], None, "1 points .* modality"),
+        (["UPDATE vectors SET vector = x'00' WHERE slot > 3000"], None, "damaged"),
+    ],
+)
+def test_what_is_refused_leaves_nothing_and_ends_nothing(
+    engine: FaissEngine,
+    archive: Path,
+    tmp_path: Path,
+    statements: list[str],
+    spec: bytes | None,
+    problem: str,
+) -> None:
+    hostile = remade(archive, tmp_path / "hostile.tar", *statements, spec=spec)
+    with pytest.raises(StorageError, match=problem):
+        engine.restore(hostile, "d")
+    assert engine.names() == ["c"]
+    assert [path.name for path in (tmp_path / "data" / "collections").iterdir()] == ["c"]
+    assert engine.restore(archive, "d").count() == 3999
+
+
+def test_a_snapshot_of_a_newer_version_with_more_in_its_declaration(
+    engine: FaissEngine, archive: Path, tmp_path: Path
+) -> None:
+    newer = changed_spec(invented_later={"x": 1}, index={"m": 16, "invented_later": 2})
+    restored = engine.restore(remade(archive, tmp_path / "newer.tar", spec=newer), "d")
+    assert restored.spec == replace(SPEC, index=IndexParameters(m=16))
+    assert restored.count() == 3999
+
+
+def test_a_sparse_member_is_not_written_out(
+    engine: FaissEngine, archive: Path, tmp_path: Path
+) -> None:
+    """GNU tar stores holes as their size alone: a few hundred bytes would fill the disk."""
+    hole = 1 << 30
+    with (tmp_path / "store.db").open("wb") as file:
+        file.truncate(hole)
+    tar = ["tar", "--sparse", "--format=gnu", "-cf", str(tmp_path / "sparse.tar"), "store.db"]
+    subprocess.run(tar, check=True, cwd=tmp_path)
+    with tarfile.open(archive) as old:
+        head = orjson.loads(old.extractfile("snapshot.json").read())  # type: ignore[union-attr]
+    body = orjson.dumps(head | {"files": {"store.db": {"size": hole, "crc": 0}}})
+    first = tarfile.TarInfo("snapshot.json")
+    first.size = len(body)
+    described = first.tobuf() + body + bytes(-len(body) % 512)
+    (tmp_path / "evil.tar").write_bytes(described + (tmp_path / "sparse.tar").read_bytes())
+    assert (tmp_path / "evil.tar").stat().st_size < 1 << 20
+    with pytest.raises(SnapshotError, match="does not belong"):
+        engine.restore(tmp_path / "evil.tar", "d")
