@@ -52,6 +52,7 @@ class LatentspaceError(Exception):
         metadata: what the reason speaks of, such as {"collection": "photos"}.
         field_violations: fields at fault.
         retry_after_s: seconds to wait before another try; None where the server said nothing.
+        request_id: of the call, as in the server's log; "" where no server answered.
     """
 
     default_code: ClassVar[StatusCode] = StatusCode.UNKNOWN
@@ -65,6 +66,7 @@ class LatentspaceError(Exception):
         metadata: Mapping[str, str] | None = None,
         field_violations: Sequence[FieldViolation] = (),
         retry_after_s: float | None = None,
+        request_id: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -73,6 +75,9 @@ class LatentspaceError(Exception):
         self.metadata: dict[str, str] = dict(metadata or {})
         self.field_violations = tuple(field_violations)
         self.retry_after_s = retry_after_s
+        self.request_id = request_id
+        if request_id:  # tracebacks show it; messages stay what people read
+            self.add_note(f"request {request_id}")
 
     def __str__(self) -> str:
         fields = [f"{v.field}: {v.description}" for v in self.field_violations]

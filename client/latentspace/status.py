@@ -72,6 +72,7 @@ def error_from_status(status: status_pb2.Status) -> LatentspaceError:
     info = _detail(status, error_details_pb2.ErrorInfo)
     request = _detail(status, error_details_pb2.BadRequest)
     retry = _detail(status, error_details_pb2.RetryInfo)
+    call = _detail(status, error_details_pb2.RequestInfo)
     return ERROR_OF_CODE.get(code, LatentspaceError)(
         status.message or code.name,
         code=code,
@@ -82,6 +83,7 @@ def error_from_status(status: status_pb2.Status) -> LatentspaceError:
             for v in (request.field_violations if request else ())
         ],
         retry_after_s=retry.retry_delay.ToNanoseconds() / 1e9 if retry else None,
+        request_id=call.request_id if call else "",
     )
 
 

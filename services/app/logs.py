@@ -13,6 +13,7 @@ from typing import Any
 
 from services.app.settings import LogSettings
 from services.app.streams import lines_logged
+from services.runtime import request_ids
 
 PLAIN = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 OURS = ("services", "index", "embedders", "latentspace")
@@ -31,6 +32,16 @@ logger = logging.getLogger(__name__)
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """What an event carries beside its message (`extra=`)."""
     return {name: value for name, value in record.__dict__.items() if name not in PLAIN}
+
+
+class RequestIds(logging.Filter):
+    """Adds to each line the id of the call in whose course it was written."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets every line pass."""
+        if name := request_ids.current.get():
+            record.request_id = name
+        return True
 
 
 class JsonFormatter(logging.Formatter):
@@ -83,6 +94,7 @@ def logging_to(settings: LogSettings) -> Iterator[None]:
         os.environ.setdefault(name, value)
     with lines_logged(settings.format == "json") as stream:
         handler = logging.StreamHandler(stream)
+        handler.addFilter(RequestIds())
         handler.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter())
         configure(handler, settings.level.upper())
         yield

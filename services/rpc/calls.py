@@ -14,12 +14,14 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
+from google.rpc.error_details_pb2 import RequestInfo
 from google.rpc.status_pb2 import Status
 
 from index.errors import is_disk_fault
 from services.rpc.observing import Context as Context
 from services.rpc.observing import MethodObserver, ObservedCall, Observer
-from services.rpc.status import DETAILS_KEY, status_of
+from services.rpc.status import DETAILS_KEY, packed, status_of
+from services.runtime import request_ids
 from services.runtime.errors import RequestError
 
 logger = logging.getLogger("latentspace.access")
@@ -87,6 +89,7 @@ def decoded(request: Message | DecodeError) -> Message:
 
 def _guard_unary(method: MethodDescriptor, behaviour: Unary, observer: MethodObserver) -> Unary:
     async def call(request: Message | DecodeError, context: Context) -> Message:
+        identify(context)
         observed = observer.begin(context)
         try:
             reply = await behaviour(decoded(request), context)
@@ -104,6 +107,7 @@ def _guard_unary(method: MethodDescriptor, behaviour: Unary, observer: MethodObs
 
 def _guard_stream(method: MethodDescriptor, behaviour: Stream, observer: MethodObserver) -> Stream:
     async def call(request: Any, context: Context) -> AsyncIterator[Message]:
+        identify(context)
         observed = observer.begin(context)
         try:
             given = _decoded_stream(request) if method.client_streaming else decoded(request)
@@ -117,6 +121,14 @@ def _guard_stream(method: MethodDescriptor, behaviour: Stream, observer: MethodO
         _end(method, grpc.StatusCode.OK, observed)
 
     return call
+
+
+def identify(context: Context) -> None:
+    """Gives a call its id: log lines carry it, and the caller finds it in the trailers."""
+    name = request_ids.request_id(context.invocation_metadata() or ())
+    # each call is a task of its own: nothing is left of it afterwards
+    request_ids.current.set(name)
+    context.set_trailing_metadata(((request_ids.KEY, name),))
 
 
 async def _decoded_stream(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
@@ -134,7 +146,10 @@ async def _fail(
     code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
     level = logging.ERROR if is_disk_fault(error) else logging.INFO
     _end(method, code, observed, status, level)
-    await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+    name = request_ids.current.get()
+    status.details.append(packed(RequestInfo(request_id=name)))
+    trailers = ((request_ids.KEY, name), (DETAILS_KEY, status.SerializeToString()))
+    await context.abort(code, status.message, trailers)
 
 
 def _end(

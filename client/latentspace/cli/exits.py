@@ -75,8 +75,14 @@ def errors_as_exits() -> Iterator[None]:
     except (LatentspaceError, UsageError, OSError) as error:
         if os.environ.get("LATENTSPACE_DEBUG") == "1":
             raise
-        complain(str(error))
+        complain(told(error))
         raise typer.Exit(exit_code(error)) from None
+
+
+def told(error: Exception) -> str:
+    """Its message, with the id by which the server's log knows the call."""
+    name = getattr(error, "request_id", "")
+    return f"{error} (request {name})" if name else str(error)
 
 
 def exit_code(error: Exception) -> ExitCode:
