@@ -98,7 +98,9 @@ def test_images_from_everything(tmp_path: Path) -> None:
         image_bytes(tmp_path / "none.png")
 
 
-@pytest.mark.parametrize("source", [3, None, np.zeros((2, 2)), np.zeros((2, 2, 5), np.uint8), [1]])
+@pytest.mark.parametrize(
+    "source", [3, None, np.full((2, 2), 2.0), np.zeros((2, 2, 5), np.uint8), [1]]
+)
 def test_what_is_no_image(source: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="image: "):
         image_bytes(source)
