@@ -31,7 +31,7 @@ if [ ! -x "$venv/bin/python" ] && [ "$free_mib" -lt 9000 ]; then
 fi
 
 [ -x "$venv/bin/python" ] || { echo "creating $venv with $python"; "$python" -m venv "$venv"; }
-echo "installing packages (the first time about 6 GB, a few minutes)"
+echo "installing packages (the first time about 8 GB, many minutes; PyTorch is most of it)"
 # setuptools warns of folders named as their packages, which is what an editable install is here
-PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --disable-pip-version-check \
   --editable ./client --editable '.[all,dev]'

@@ -393,5 +393,5 @@ def test_the_server_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     plugins.add_plugins(bare)
     result = CliRunner().invoke(bare, ["serve", "--listen", "x"])
     assert result.exit_code == 2
-    assert "pip install 'latentspace-server[all]'" in result.output
+    assert "pip install ./client '.[all]'" in result.output
     assert "needs the package" in CliRunner().invoke(bare, ["--help"]).output

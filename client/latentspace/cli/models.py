@@ -1,5 +1,6 @@
 """latentspace models"""
 
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -19,7 +20,12 @@ SHOWN = ("id", "family", "modalities", "dim", "state", "origin")
 
 def list_models(client: Client, out: Output) -> None:
     """Models: list (the default), show, load, unload, add, delete, train."""
-    out.records(map(asdict, client.models()), SHOWN if out.is_table else COLUMNS)
+    models = client.models()
+    out.records(map(asdict, models), SHOWN if out.is_table else COLUMNS)
+    if not out.as_json:
+        for model in models:
+            if model.state_reason:
+                print(f"{model.id}: {model.state_reason}", file=sys.stderr)
 
 
 def show_model(client: Client, out: Output, model: str) -> None:

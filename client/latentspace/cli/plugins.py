@@ -51,8 +51,8 @@ def _runner(entry: EntryPoint) -> Callable[[typer.Context], None]:
 def _missing(name: str) -> Callable[[typer.Context], None]:
     def run(ctx: typer.Context) -> None:
         complain(
-            f"{name} comes with the server, which is not installed: "
-            "pip install 'latentspace-server[all]'"
+            f"{name} comes with the server, which is not installed; in a checkout of latentspace: "
+            "pip install ./client '.[all]'"
         )
         raise typer.Exit(ExitCode.USAGE)
 

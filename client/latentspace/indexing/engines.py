@@ -53,5 +53,6 @@ def find_engine(name: str) -> Engine:
             ) from error
         return engine
     raise EngineError(
-        f"{name} comes with the server's package: pip install 'latentspace-server[{name}]'"
+        f"{name} comes with the server's package; in a checkout of latentspace: "
+        f"pip install ./client '.[{name}]'"
     )
