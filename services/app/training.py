@@ -47,7 +47,9 @@ def word2vec(
         int, typer.Option(help="Ask among so many frequent words; 0: all.")
     ] = 30_000,
     seed: Annotated[int, typer.Option(help="Repeats exactly only with --threads 1.")] = 1,
-    threads: Annotated[int, typer.Option(help="Workers.")] = available_cores(),
+    threads: Annotated[
+        int, typer.Option(help="Workers.", show_default="every core")
+    ] = available_cores(),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Word2Vec by skip-gram or CBOW with negative sampling."""
@@ -103,7 +105,9 @@ def node2vec(
     device: Annotated[str, typer.Option(help="Of torch: cpu, cuda; a GPU if there is one.")] = "",
     storage: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "float32",
     seed: Annotated[int, typer.Option(help="Repeats exactly only with --threads 1.")] = 1,
-    threads: Annotated[int, typer.Option(help="Workers.")] = available_cores(),
+    threads: Annotated[
+        int, typer.Option(help="Workers.", show_default="every core")
+    ] = available_cores(),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """node2vec (p = q = 1: DeepWalk): random walks, then skip-gram with negative sampling."""
@@ -129,7 +133,9 @@ def face(
     image_size: Annotated[int, typer.Option(help="Pixels of a side; 64, 128, 192, 256.")] = 64,
     holdout: Annotated[float, typer.Option(help="Share of the people kept out.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 1,
-    threads: Annotated[int, typer.Option(help="Of the arithmetic.")] = available_cores(),
+    threads: Annotated[
+        int, typer.Option(help="Of the arithmetic.", show_default="every core")
+    ] = available_cores(),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Faces by the triplet loss; the people kept out calibrate the threshold of "same person"."""
@@ -169,7 +175,9 @@ def clip(
     holdout: Annotated[float, typer.Option(help="Share of the images kept out.")] = 0.1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 1,
-    threads: Annotated[int, typer.Option(help="Of the arithmetic.")] = available_cores(),
+    threads: Annotated[
+        int, typer.Option(help="Of the arithmetic.", show_default="every core")
+    ] = available_cores(),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """CLIP: an image tower beside the packaged text tower, by contrastive loss."""

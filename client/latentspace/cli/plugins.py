@@ -16,6 +16,7 @@ GROUP = "latentspace.cli"
 # What the server distribution brings; named here, so that its absence has a cure.
 SERVER_COMMANDS = {
     "serve": "Run the service.",
+    "config": "Check and show the settings of a server.",
     "train": "Train models from files.",
     "cache": "Show or clear what Redis keeps of made rows.",
 }
