@@ -23,6 +23,7 @@ check: venv ## Formatting, lint, types, import rules, drift of generated files
 	$(BIN)/python scripts/generate_stubs.py --check
 	$(BIN)/python scripts/generate_sync_client.py --check
 	$(BIN)/python scripts/generate_settings_page.py --check
+	$(BIN)/python scripts/generate_cli_page.py --check
 
 format: venv ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .
@@ -34,6 +35,7 @@ proto: venv ## Generate the gRPC stubs from proto/
 
 docs: venv ## Generate the pages that are made from the code
 	$(BIN)/python scripts/generate_settings_page.py
+	$(BIN)/python scripts/generate_cli_page.py
 
 bench: venv ## Measure the figures of the README
 	$(BIN)/python -m benchmarks.analogy

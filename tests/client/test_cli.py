@@ -327,7 +327,9 @@ def test_tables_on_a_terminal(address: str) -> None:
 def test_help_documents_exit_codes_and_lists_all_commands(process: Run) -> None:
     help_text = process("--help").stdout
     assert "3 the server cannot be reached" in " ".join(help_text.split())
-    listed = "config models collections embed search analogy classify compare operations serve train"
+    listed = (
+        "config models collections embed search analogy classify compare operations serve train"
+    )
     for name in [*listed.split(), "evaluate"]:
         assert f" {name} " in help_text
     assert "3 the server cannot be reached" in " ".join(process("search", "--help").stdout.split())
