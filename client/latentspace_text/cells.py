@@ -8,10 +8,12 @@ they do not agree again within the longest row, the quote that is too many stand
 row ends where this reading ended it.
 """
 
+import csv
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from latentspace_text.lines import MAX_LINE_BYTES, Line, TextFileError
 
@@ -42,8 +44,7 @@ class UnclosedQuoteError(TextFileError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row, or a blank line, which has no cells.
 
     Args:
@@ -102,6 +103,9 @@ def read_rows(lines: Iterable[Line], form: CellFormat) -> Iterator[Row]:
         if first.is_blank:
             yield Row(first.number, first.number, [])
             continue
+        if (cells := _sound_cells(first, form)) is not None:
+            yield Row(first.number, first.number, cells)
+            continue
         row, last = _Row(form), first
         row.add(first)
         while row.is_open:
@@ -114,6 +118,20 @@ def read_rows(lines: Iterable[Line], form: CellFormat) -> Iterator[Row]:
         is_one = not row.is_broken or last is first
         cells = [] if row.fault else row.cells
         yield Row(first.number, last.number, cells, row.fault, is_one)
+
+
+def _sound_cells(line: Line, form: CellFormat) -> list[str] | None:
+    """The cells of a line that is a row by itself; None where it has to be looked into."""
+    text = line.text
+    if line.fault or "\r" in text or form.strips:
+        return None
+    if not form.quotes or '"' not in text:
+        return text.split(form.delimiter)
+    try:
+        return next(csv.reader((text,), delimiter=form.delimiter, strict=True))
+    except csv.Error:
+        # several lines, a fault, or a cell over the limit that the csv module has for all its users
+        return None
 
 
 class _Pending:

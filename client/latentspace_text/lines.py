@@ -45,7 +45,7 @@ class Line(NamedTuple):
     @property
     def is_blank(self) -> bool:
         """Whether it has nothing but white space."""
-        return not self.fault and not self.text.strip()
+        return (not self.text or self.text.isspace()) and not self.fault
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -102,16 +102,20 @@ def _begun(raw: bytes, name: str) -> bytes:
 
 
 def _line(number: int, raw: bytes) -> Line:
-    end = "\r\n" if raw.endswith(b"\r\n") else "\n" if raw.endswith(b"\n") else ""
-    body = raw[: len(raw) - len(end)]
     try:
-        text = body.decode()
+        text = raw.decode()
     except UnicodeDecodeError as error:
         fault = f"is not UTF-8: byte {error.start + 1} of the line ({error.reason})"
-        return Line(number, body.decode(errors="replace"), end, fault)
+        text = raw.decode(errors="replace")
+        return Line(number, text.rstrip("\r\n"), "\n" if raw.endswith(b"\n") else "", fault)
     if "\0" in text:
-        return Line(number, text, end, f"has a NUL byte, at letter {text.index(chr(0)) + 1}")
-    return Line(number, text, end)
+        fault = f"has a NUL byte, at letter {text.index(chr(0)) + 1}"
+        return Line(number, text.rstrip("\r\n"), "\n" if raw.endswith(b"\n") else "", fault)
+    if text[-2:] == "\r\n":
+        return Line(number, text[:-2], "\r\n")
+    if text[-1:] == "\n":
+        return Line(number, text[:-1])
+    return Line(number, text, "")
 
 
 def _skipped(number: int, raw: bytes, file: BinaryIO) -> Line:
