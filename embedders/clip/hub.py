@@ -15,6 +15,8 @@ from huggingface_hub.errors import (
 
 from embedders.clip.options import ClipOptions
 from embedders.errors import ModelFormatError
+from embedders.hub import why_cache_only
+from embedders.quiet import quiet_loading
 
 #: names of checkpoints, the preferred first
 CHECKPOINTS = (
@@ -39,17 +41,19 @@ def fetch(
     Raises:
         ModelFormatError: it has none, or cannot be reached.
     """
+    cache_only = why_cache_only(options.local_files_only)
     for file in files:
         try:
-            found = hf_hub_download(
-                name, file, revision=revision, local_files_only=options.local_files_only
-            )
+            with quiet_loading():
+                found = hf_hub_download(
+                    name, file, revision=revision, local_files_only=bool(cache_only)
+                )
         except ABSENT:
             continue
         except FAILED as error:
             raise _unreachable(name, error) from error
         return Path(found)
-    where = "in the local cache" if options.local_files_only else "on the hub or in its cache"
+    where = f"in the local cache, and {cache_only}" if cache_only else "on the hub or in its cache"
     raise ModelFormatError(f"{name}: none of {', '.join(files)} found {where}")
 
 
@@ -64,8 +68,10 @@ def fetch_tag(tag_cfg: Mapping[str, Any], options: ClipOptions) -> Path:
         name, _, file = place.rpartition("/")
         return fetch(name, _alternatives(file), options, options.revision)
     url = tag_cfg["url"]
-    if options.local_files_only and not (URL_CACHE.expanduser() / Path(url).name).is_file():
-        raise ModelFormatError(f"{Path(url).name} is not in {URL_CACHE}")
+    if not (URL_CACHE.expanduser() / Path(url).name).is_file():
+        why = why_cache_only(options.local_files_only, url)
+        if why:
+            raise ModelFormatError(f"{Path(url).name} is not in {URL_CACHE}, and {why}")
     try:
         return Path(open_clip.download_pretrained(dict(tag_cfg)))
     except (OSError, RuntimeError, ValueError) as error:
@@ -94,11 +100,18 @@ def _folder(name: str, patterns: Sequence[str], options: ClipOptions) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         return path
+    cache_only = why_cache_only(options.local_files_only)
     try:
-        found = snapshot_download(
-            name, allow_patterns=list(patterns), local_files_only=options.local_files_only
-        )
-    except (*ABSENT, *FAILED) as error:
+        with quiet_loading():
+            found = snapshot_download(
+                name, allow_patterns=list(patterns), local_files_only=bool(cache_only)
+            )
+    except ABSENT as error:
+        if not cache_only:
+            raise _unreachable(name, error) from error
+        message = f"{name}: not in the local cache, and {cache_only}"
+        raise ModelFormatError(message) from error
+    except FAILED as error:
         raise _unreachable(name, error) from error
     return Path(found)
 

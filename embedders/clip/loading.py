@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from embedders.clip.files import CONFIG_FILE, ClipFiles
 from embedders.clip.trimming import may_trim, trim
 from embedders.errors import ModelFormatError
+from embedders.quiet import quiet_loading
 
 FROZEN_PREFIX = "text.transformer."
 DAMAGE = (
@@ -44,7 +45,7 @@ def load_model(files: ClipFiles) -> torch.nn.Module:
     if files.weights.suffix != ".safetensors":
         _refuse_code(files.weights)
     try:
-        with _quiet():
+        with quiet_loading(), _quiet():
             model = _construct(files)
             _fill(model, files)
     except DAMAGE as error:

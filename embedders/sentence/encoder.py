@@ -30,6 +30,7 @@ from embedders.sentence.identity import revision_of, space_parts_of
 from embedders.sentence.modules import ModuleSet, forward
 from embedders.sentence.options import DtypeChoice, SentenceOptions
 from embedders.sentence.source import model_folder
+from embedders.sentence.wrapping import identity_folder
 from embedders.vectors import FloatRows
 
 # in tokens: padding worth one more forward pass (measured with MiniLM); the largest padded batch
@@ -153,16 +154,17 @@ class SentenceEncoder(Encoder):
         dim = int(model.get_embedding_dimension() or 0)
         cut = min(model.truncate_dim or dim, dim)
         last = list(model.children())[-1]
+        files = identity_folder(folder)
         return ModelInfo(
             id=model_id,
             family="sentence",
             modalities=frozenset({Modality.TEXT}),
             dim=cut,
-            revision=revision_of(folder),
+            revision=revision_of(files),
             normalized=isinstance(last, Normalize) and cut == dim,
             limits=Limits(max_tokens=self._features.max_tokens),
             prompts={role: prompt or "" for role, prompt in model.prompts.items()},
-            space_parts=space_parts_of(folder, self._features.max_tokens),
+            space_parts=space_parts_of(files, self._features.max_tokens),
             compute_dtype=dtype,
             device=str(model.device),
             memory_bytes=self._modules.memory_bytes,

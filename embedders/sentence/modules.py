@@ -7,8 +7,7 @@ served only if its rows agree with float32 (cosine at least 0.999 on probe texts
 """
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,10 +15,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
-from transformers.utils import logging as transformers_logging
 
 from embedders.base import ComputeDtype
 from embedders.errors import ModelFormatError, OptionError
+from embedders.quiet import quiet_loading
 from embedders.sentence.backends import Network, check_backend, check_format, replace_network
 from embedders.sentence.options import Backend, SentenceOptions
 from embedders.sentence.scripted import script_network
@@ -77,7 +76,8 @@ class ModuleSet:
         if backend is not Backend.TORCH:
             return self._load_exported(backend, dtype)
         model = self._load(dtype)
-        script_network(model[0])
+        with quiet_loading():
+            script_network(model[0])
         if dtype is not ComputeDtype.FLOAT32:
             exact = self._loaded.get(ComputeDtype.FLOAT32) or self._load(ComputeDtype.FLOAT32)
             self._check_rows(_probe(exact), model, dtype)
@@ -107,7 +107,7 @@ class ModuleSet:
 
     def _load(self, dtype: ComputeDtype) -> SentenceTransformer:
         try:
-            with _quiet():
+            with quiet_loading():
                 model = self._construct(dtype)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
             raise ModelFormatError(f"{self._folder}: cannot be loaded: {error}") from error
@@ -170,15 +170,3 @@ def _size(model: SentenceTransformer) -> int:
     exported = [module for module in model.modules() if isinstance(module, Network)]
     size: int = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     return size + sum(network.memory_bytes for network in exported)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars of loading on standard error."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -6,10 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import is_offline_mode, snapshot_download
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from embedders.errors import MissingExtraError, ModelFormatError
+from embedders.hub import why_cache_only
+from embedders.quiet import quiet_loading
 from embedders.sentence.options import SentenceOptions
 
 MINILM = "minilm"
@@ -125,30 +127,35 @@ def verify_sha256(path: Path, expected: str) -> None:
 
 def _from_hub(source: str, options: SentenceOptions) -> Path:
     name = source if "/" in source else f"{ORGANIZATION}/{source}"
+    cache_only = why_cache_only(options.local_files_only)
     try:
-        found = snapshot_download(
-            name,
-            revision=options.revision,
-            local_files_only=options.local_files_only,
-            allow_patterns=WANTED,
-            ignore_patterns=UNWANTED,
-        )
+        with quiet_loading():
+            found = snapshot_download(
+                name,
+                revision=options.revision,
+                local_files_only=bool(cache_only),
+                allow_patterns=WANTED,
+                ignore_patterns=UNWANTED,
+            )
     except HFValidationError:
         raise ModelFormatError(f"{source}: no such folder, and not a name on the hub") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise ModelFormatError(_not_found(name, options, error)) from error
+        raise ModelFormatError(_not_found(name, options, cache_only, error)) from error
     return Path(found)
 
 
-def _not_found(name: str, options: SentenceOptions, error: Exception) -> str:
-    """What is missing where, and how to bring it."""
+def _not_found(name: str, options: SentenceOptions, cache_only: str, error: Exception) -> str:
+    """What is missing where, and how to bring it.
+
+    Args:
+        cache_only: why only the cache was looked into; "" where the hub was asked too.
+    """
     pinned = f" at revision {options.revision!r}" if options.revision else ""
-    if not (options.local_files_only or is_offline_mode()):
+    if not cache_only:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return f"{name}{pinned}: neither a folder nor found on the hub or in its cache: {reason}"
-    why = "local_files_only" if options.local_files_only else "HF_HUB_OFFLINE"
     revision = f" --revision {options.revision}" if options.revision else ""
     return (
-        f"{name}{pinned}: neither a folder nor found in the local cache, and {why} forbids to "
-        f"download it; where there is network: hf download {name}{revision}, or name a folder"
+        f"{name}{pinned}: neither a folder nor found in the local cache, and {cache_only}; "
+        f"where there is network: hf download {name}{revision}, or name a folder"
     )
