@@ -118,14 +118,14 @@ def _codes(points: Points, rejected: Rejected) -> Sequence[int]:
 
 
 def _objects(
-    given: Sequence[bytes] | None,
+    raw: Sequence[bytes] | None,
     count: int,
     fields: Mapping[str, FieldType],
     rejected: Rejected,
 ) -> tuple[Sequence[bytes], Sequence[Mapping[str, Any]]]:
-    if given is None:
+    if raw is None:
         return [b"{}"] * count, [{}] * count
-    payloads = [payload or b"{}" for payload in given]
+    payloads = [payload or b"{}" for payload in raw]
     objects: list[Mapping[str, Any]] = []
     for position, payload in enumerate(payloads):
         try:

@@ -72,8 +72,8 @@ class AsyncPointCalls(AsyncCalls):
             only_one(["vectors", *(name for name, given in others.items() if given is not None)])
             rows = as_rows(vectors, space_id=space_id)
         if keep_text and items is not None:
-            given = list(items)
-            items, payloads = iter(given), with_texts(keep_text, given, payloads)
+            listed = list(items)
+            items, payloads = iter(listed), with_texts(keep_text, listed, payloads)
         writes = writes_of(ids, items, rows, payloads)
         parts = await self._rpc.unary_parts(
             self._stubs.collections.UpsertPoints,

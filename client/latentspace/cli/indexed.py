@@ -45,9 +45,9 @@ def filled_collection(
     try:
         client.collection(wanted.name)
     except NotFoundError:
-        made = ensure_collection(client, wanted, source)
-        with _removed_if_empty(client, made.name):
-            yield made
+        created = ensure_collection(client, wanted, source)
+        with _removed_if_empty(client, created.name):
+            yield created
     else:
         yield ensure_collection(client, wanted, source)
 

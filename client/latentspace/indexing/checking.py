@@ -47,14 +47,14 @@ def check_size(point: NewPoint, max_bytes: int) -> None:
         raise RecordError(Reason.BAD_INPUT, message)
 
 
-def _input(given: Input, dim: int) -> Input:
-    match given:
+def _input(item: Input, dim: int) -> Input:
+    match item:
         case TextInput():
-            return input_of(given.value, Modality.TEXT, Path())
+            return input_of(item.value, Modality.TEXT, Path())
         case KeyInput():
-            return input_of(given.value, Modality.KEY, Path())
+            return input_of(item.value, Modality.KEY, Path())
         case VectorInput():
-            values = np.asarray(given.values, np.float32)
+            values = np.asarray(item.values, np.float32)
             if values.ndim != 1 or (dim and len(values) != dim):
                 message = f"the vector has the shape {values.shape}; the collection has ({dim},)"
                 raise RecordError(Reason.BAD_INPUT, message)
@@ -63,4 +63,4 @@ def _input(given: Input, dim: int) -> Input:
                 raise RecordError(Reason.BAD_INPUT, message)
         case ImageInput(source) if not isinstance(source, bytes):
             return ImageInput(image_bytes(source))
-    return given
+    return item

@@ -183,3 +183,14 @@ def test_upserts_that_keep_their_texts(client: Client) -> None:  # noqa: F811
     }
     client.upsert("c", ["d"], texts=["gull"], keep_text="text")
     assert payloads(client)["d"] == {"text": "gull"}
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_standard_input_with_a_bad_line(client: Client, place: int, as_json: bool) -> None:  # noqa: F811
+    lines = [(f'{{"text": "t{i}"}}' if as_json else f"t{i}").encode() for i in range(5)]
+    lines[place] = b"{caf\xe9" if as_json else b"caf\xe9"
+    result = index(client, Path("-"), "--model", "toy", "--json", input=b"\n".join(lines))
+    assert result.exit_code == 4, result.stderr
+    assert [bad["place"] for bad in events(result, "failed")] == [f"standard input:{place + 1}"]
+    assert set(payloads(client)) == {str(i + 1) for i in range(5) if i != place}

@@ -37,22 +37,24 @@ def check(client: Client, folder: Path, case: tuple[str, int], texts: list[str],
     kind, damage = case
     # numbers keep texts apart, and free of white space at their ends
     texts = [f"t{i}{text}." for i, text in enumerate(texts)]
-    made = MAKERS[kind][0](folder, texts, at, damage)
+    damaged = MAKERS[kind][0](folder, texts, at, damage)
     letters = folder / "bad.jsonl"
-    is_vector = any(isinstance(one, np.ndarray) for one in made.sound.values())
+    is_vector = any(isinstance(one, np.ndarray) for one in damaged.sound.values())
     model = () if is_vector else ("--model", "toy")
-    options = (*model, "--dead-letters", str(letters), *made.options)
-    result = index(client, made.path, *options)
-    told = (
+    options = (*model, "--dead-letters", str(letters), *damaged.options)
+    result = index(client, damaged.path, *options)
+    failures = (
         [json.loads(line) for line in letters.read_text().splitlines()] if letters.exists() else []
     )
-    stored = {p.id: p.vector for p in client.scroll("c", with_vectors=True)} if made.sound else {}
-    assert stored.keys() == made.sound.keys(), result.stderr
-    for id, item in made.sound.items():
+    stored = (
+        {p.id: p.vector for p in client.scroll("c", with_vectors=True)} if damaged.sound else {}
+    )
+    assert stored.keys() == damaged.sound.keys(), result.stderr
+    for id, item in damaged.sound.items():
         np.testing.assert_allclose(np.asarray(stored[id]), vector_of(client, item), atol=1e-6)
-    assert [one["place"] for one in told] == ([made.place] if made.place else [])
-    assert result.exit_code == (1 if made.ends or not made.sound else 4), result.stderr
-    if made.sound:
+    assert [one["place"] for one in failures] == ([damaged.place] if damaged.place else [])
+    assert result.exit_code == (1 if damaged.ends or not damaged.sound else 4), result.stderr
+    if damaged.sound:
         client.delete_collection("c")
 
 

@@ -57,14 +57,14 @@ def typed(cell: str, kind: FieldType, list_delimiter: str = ",") -> Any:
 
 def _list(text: str, delimiter: str) -> list[str]:
     if not text.startswith("["):
-        return [part for one in text.split(delimiter) if (part := one.strip())]
+        return [word for part in text.split(delimiter) if (word := part.strip())]
     for read in (json.loads, ast.literal_eval):
         try:
             values = read(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-        if isinstance(values, list) and all(isinstance(one, str | int | float) for one in values):
-            return [one if isinstance(one, str) else json.dumps(one) for one in values]
+        if isinstance(values, list) and all(isinstance(part, str | int | float) for part in values):
+            return [part if isinstance(part, str) else json.dumps(part) for part in values]
     raise ValueError(f"{text!r:.80} begins like a list, and is none of JSON or Python")
 
 

@@ -84,12 +84,12 @@ def values_of(column: Any) -> list[Any]:
         values: list[Any] = column.to_pylist()
         return values
     except UNREADABLE:
-        return [_value(one) for one in column]
+        return [_value(scalar) for scalar in column]
 
 
 def vectors_of(column: Any) -> list[Any]:
     """Rows of a column of lists of numbers as float32, without an object a number."""
-    sizes = [0 if one is None else one for one in _sizes(column)]
+    sizes = [size or 0 for size in _sizes(column)]
     with np.errstate(over="ignore"):
         flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     rows: list[Any] = np.split(flat, np.cumsum(sizes)[:-1])
@@ -108,4 +108,4 @@ def _sizes(column: Any) -> list[int | None]:
     if width is None:
         lengths: list[int | None] = column.value_lengths().to_pylist()
         return lengths
-    return [width if one.as_py() else None for one in column.is_valid()]
+    return [width if valid.as_py() else None for valid in column.is_valid()]
