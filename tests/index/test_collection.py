@@ -39,6 +39,17 @@ def fill(collection: Collection) -> None:
         collection.upsert(Points(ids, ROWS[part], payloads[part], ["key"] * len(ids)))
 
 
+def test_what_ids_and_payloads_refuse_is_known_without_vectors(collection: Collection) -> None:
+    ids = ["a", "", "b", "a", "x" * 513, "c", "d", "e"]
+    payloads = [b"{}", b"{}", b"[]", b"{}", b"{}", b'{"year": "2"}', b'{"year": 3}', b"{"]
+    early = collection.unacceptable(ids, payloads)
+    rows = np.ones((len(ids), DIM), dtype=np.float32)
+    late = collection.upsert(Points(ids, rows, payloads)).rejected
+    assert sorted(early) == sorted(late) == [1, 2, 3, 4, 5, 7]
+    assert [str(early[i]) for i in early] == [str(late[i]) for i in early]
+    assert collection.unacceptable(["a", "b"], None) == {}
+
+
 def test_bad_points_fail_alone(collection: Collection) -> None:
     ids = ["good", "", "x" * 513, "ä" * 256, "ä" * 257, "good", "nan", "inf", "zero", "\ud800"]
     ids += ["list", "text", "bytes", "year", "large", "kind", "fine"]
