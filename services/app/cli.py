@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,9 @@ def run(settings: Settings, demo: bool) -> None:
 
 def serve_to_the_end(settings: Settings, demo: bool) -> tuple[int, str]:
     """The exit code, and what prevented serving."""
+    if find_spec("faiss") is None:
+        cure = "pip install 'latentspace-server[cpu]', or the extra gpu"
+        return 1, f"collections need FAISS, which is not installed: {cure}"
     from embedders.errors import EmbedderError
     from index.errors import VectorIndexError
     from services.app.demo import greet

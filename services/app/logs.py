@@ -97,7 +97,11 @@ def logging_to(settings: LogSettings) -> Iterator[None]:
         handler.addFilter(RequestIds())
         handler.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter())
         configure(handler, settings.level.upper())
-        yield
+        try:
+            yield
+        except Exception as error:
+            logger.critical("ended by a fault", exc_info=error)
+            raise SystemExit(1) from error
 
 
 def configure(handler: logging.Handler, level: str) -> None:
@@ -108,9 +112,6 @@ def configure(handler: logging.Handler, level: str) -> None:
     logging.captureWarnings(True)
     if level != "DEBUG":
         logging.getLogger("py.warnings").setLevel(logging.ERROR)
-    sys.excepthook = lambda kind, error, trace: logger.critical(
-        "ended by a fault", exc_info=(kind, error, trace)
-    )
     threading.excepthook = lambda args: logger.error(
         "a thread ended by a fault", exc_info=args.exc_value
     )

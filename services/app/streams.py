@@ -38,22 +38,21 @@ def lines_logged(capture: bool) -> Iterator[TextIO]:
     reader = threading.Thread(target=log_lines, args=(out,), name="stray lines", daemon=True)
     reader.start()
     try:
-        with open(os.dup(kept[STDERR]), "w", buffering=1, encoding="utf-8") as stream:
-            yield stream
-            restore(kept)
-            # a child process may hold the pipe open for longer
-            reader.join(LAST_LINES_S)
+        # never closed: threads may log until the process has ended
+        yield open(os.dup(kept[STDERR]), "w", buffering=1, encoding="utf-8")  # noqa: SIM115
     finally:
         restore(kept)
+        # a child process may hold the pipe open for longer
+        reader.join(LAST_LINES_S)
 
 
 def restore(kept: dict[int, int]) -> None:
-    """Gives both streams back; a second time does nothing."""
+    """Gives both streams back."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    for number in list(kept):
-        os.dup2(kept[number], number)
-        os.close(kept.pop(number))
+    for number, before in kept.items():
+        os.dup2(before, number)
+        os.close(before)
 
 
 def log_lines(descriptor: int) -> None:

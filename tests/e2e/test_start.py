@@ -236,6 +236,13 @@ with logging_to(LogSettings(format="json")):
     logging.getLogger("services").info("last")
     raise OSError("the end")
 """
+UNINSTALLED = """
+import sys
+sys.modules["faiss"] = None
+from latentspace.cli import main
+sys.argv = ["latentspace", "serve", "--listen=127.0.0.1:0"]
+main()
+"""
 
 
 def test_whatever_prints_is_an_event_of_the_json_log() -> None:
@@ -245,13 +252,12 @@ def test_whatever_prints_is_an_event_of_the_json_log() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     lines = done.stderr.splitlines()
-    ours = [line for line in lines if line.startswith("{")]
-    events = [json.loads(line)["event"] for line in ours]
+    events = [json.loads(line)["event"] for line in lines]
     for text in ("from print", "from a file descriptor", "from a child", "30 % drawn"):
         assert text in events
     assert any(event.startswith("from C") for event in events)
     assert "half a \\xff line and its end" in events
-    assert {"odd", "last", "a thread ended by a fault"} <= set(events)
+    assert {"odd", "last", "a thread ended by a fault", "ended by a fault"} <= set(events)
     assert "NaN" not in done.stderr
 
 
@@ -259,3 +265,19 @@ def test_an_unknown_variable_stops_the_start_with_the_near_one(tmp_path: Path) -
     code, output = serve(tmp_path, {"models": TOY}, LATENTSPACE_LIMIT__MAX_ITEMS="3")
     assert code == 2
     assert "LATENTSPACE_LIMITS__MAX_ITEMS" in output
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_a_server_without_faiss_says_which_extra_brings_it(format_: str) -> None:
+    environment = {**os.environ, "LATENTSPACE_LOG__FORMAT": format_}
+    done = subprocess.run(
+        [sys.executable, "-c", UNINSTALLED],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "pip install 'latentspace-server[cpu]'" in line
+    assert line.startswith("{") == (format_ == "json")
