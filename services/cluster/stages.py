@@ -3,12 +3,15 @@
 import logging
 import socket
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from embedders.base import Item, Modality
 from embedders.errors import EmbedderError
+from index.store.accept import unacceptable
+from index.types import FieldType
 from latentspace.errors import LatentspaceError
 from latentspace.indexing.comparing import Read, changed, new_point, read, settings_of
 from latentspace.indexing.engines import EngineError
@@ -17,8 +20,10 @@ from latentspace.indexing.mirroring import SourceIds
 from latentspace.indexing.options import JobOptions
 from latentspace.indexing.records import BadRecord
 from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, VectorInput
+from latentspace.payloads import dump_payload
 from latentspace.requests.importing import NewPoint
 from latentspace.requests.options import embed_options
+from latentspace.results.collection import Collection
 from latentspace.status import error_from_status
 from latentspace.sync.client import Client
 from latentspace.v1.types_pb2 import EmbedOptions
@@ -86,11 +91,15 @@ class Compare(Stage):
         self._server, self._options = Patient(server), options
         self._settings = settings_of(options)
 
+    @cached_property
+    def _collection(self) -> Collection:
+        return self._server.client.collection(self._options.collection)
+
     def work(self, parcel: Parcel) -> None:
         """Records to those that have to be written, made smaller where that is wanted."""
         told = parcel.told
         good: list[Read] = []
-        for item in (read(one, self._settings) for one in parcel.records):
+        for item in (read(one, self._settings, self._collection.dim) for one in parcel.records):
             if isinstance(item, BadRecord):
                 told.failures.append(item)
             else:
@@ -101,9 +110,23 @@ class Compare(Stage):
                 told.ids.add(record)
         to_write = changed(self._server.client, self._options.collection, good) if good else []
         told.unchanged = len(good) - len(to_write)
-        parcel.points = [new_point(one, self._options.resize) for one in to_write]
+        points = [new_point(one, self._options.resize) for one in to_write]
+        refused_early = self._unacceptable(points)
+        for i, error in refused_early.items():
+            told.failures.append(bad_record(points[i].id, to_write[i].record.place, error))
+        kept = [i for i in range(len(points)) if i not in refused_early]
+        parcel.points = [points[i] for i in kept]
         # the input went into the point
-        parcel.records = [replace(one.record, input=NOTHING) for one in to_write]
+        parcel.records = [replace(to_write[i].record, input=NOTHING) for i in kept]
+
+    def _unacceptable(self, points: list[NewPoint]) -> Mapping[int, Exception]:
+        """What the server would refuse by ids and payloads, which costs no encoding then."""
+        fields = {name: FieldType(kind) for name, kind in self._collection.fields.items() if kind}
+        return unacceptable(
+            [point.id for point in points],
+            [dump_payload(point.payload) for point in points],
+            fields,
+        )
 
 
 class Encode(Stage):
