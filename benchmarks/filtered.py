@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import print_table
+from benchmarks.truth import true_neighbours
 from embedders.vectors import FloatRows, normalize_rows
 from index.columns.selection import Selection
 from index.recipes import recipe
 from index.recipes.base import BuildContext, SegmentIndex
-from index.search.exact import search_exact
 from index.search.lists import CoarseLists
 from index.search.plan import Segment, search_segment
 from index.types import IndexParameters, Metric, SearchParameters
@@ -77,7 +77,7 @@ def main() -> None:
     index = built(args.recipe, rows, args.index)
     faiss.omp_set_num_threads(1)
     bench = Bench(rows, index, queries)
-    nearest = search_exact(rows, queries, K, Metric.COSINE)[1]
+    nearest = true_neighbours(rows, queries, K)
     ways = (bench.batch, bench.singly)
     base = [min((way(None) for _ in range(3)), key=lambda result: result[0]) for way in ways]
     for name, (seconds, found) in zip(("batch", "single"), base, strict=True):
@@ -88,7 +88,7 @@ def main() -> None:
     for kind in ("random", "cell"):
         for share in SHARES:
             mask = chance(len(rows), share) if kind == "random" else around(rows, labels, share)
-            truth = search_exact(rows, queries, K, Metric.COSINE, mask=mask)[1]
+            truth = true_neighbours(rows, queries, K, mask=mask)
             inside = mask[nearest[:, 0]]
             cells: list[object] = [kind, share, int(mask.sum())]
             for way, (seconds, _) in zip(ways, base, strict=True):

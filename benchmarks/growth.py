@@ -20,9 +20,8 @@ import numpy as np
 from benchmarks.overhead import MODELS, K
 from benchmarks.search import BATCH, INGEST_BATCH, anonymous_bytes, load, mapped_bytes
 from benchmarks.timing import print_table, time_calls
+from benchmarks.truth import true_neighbours
 from embedders.vectors import FloatRows
-from index.search.exact import search_exact
-from index.types import Metric
 from latentspace import Client
 from services.app.local import LocalServer
 
@@ -120,7 +119,7 @@ def measure(
         own = anonymous_bytes(server.process.pid)
         mapped = mapped_bytes(server.process.pid, folder)
         recipe = client.collection("grown").recipe
-    truth = search_exact(rows, some, K, Metric.COSINE)[1]
+    truth = true_neighbours(rows, some, K)
     hits = [
         np.isin([int(i) for i in a if i], b).mean() * sum(map(bool, a)) / K
         for a, b in zip(ids, truth, strict=True)

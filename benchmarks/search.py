@@ -29,9 +29,8 @@ import psutil
 
 from benchmarks.overhead import MODELS, K, echo_server, raw_index, request
 from benchmarks.timing import print_table, time_calls
+from benchmarks.truth import true_neighbours
 from embedders.vectors import FloatRows, IndexArray, normalize_rows
-from index.search.exact import search_exact
-from index.types import Metric
 from latentspace import Client
 from latentspace.v1.search_service_pb2_grpc import SearchServiceStub
 from services.app.local import LocalServer
@@ -49,7 +48,7 @@ def main() -> None:
     parser.add_argument("--ef", type=int, default=128)
     args = parser.parse_args()
     rows, queries = load(args.vectors, args.points)
-    truth = search_exact(rows, queries, K, Metric.COSINE)[1]
+    truth = true_neighbours(rows, queries, K)
     before, started = anonymous_bytes(os.getpid()), time.perf_counter()
     index = raw_index(rows)
     raw = Raw(time.perf_counter() - started, anonymous_bytes(os.getpid()) - before)

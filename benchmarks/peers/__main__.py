@@ -23,9 +23,8 @@ import numpy as np
 from benchmarks.overhead import MODELS, K
 from benchmarks.search import BATCH, CLIENTS, INGEST_BATCH, load, recall, run_load
 from benchmarks.timing import print_table, time_calls
+from benchmarks.truth import true_neighbours
 from embedders.vectors import FloatRows, IndexArray
-from index.search.exact import search_exact
-from index.types import Metric
 from latentspace import Client
 from services.app.local import LocalServer
 
@@ -47,7 +46,7 @@ def main() -> None:
     if not PYTHON.exists():
         raise SystemExit(f"{PYTHON} is missing: run benchmarks/peers/make_env.sh first")
     rows, queries = load(args.vectors, args.points)
-    truth = search_exact(rows, queries, K, Metric.COSINE)[1]
+    truth = true_neighbours(rows, queries, K)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for stem, array in (("rows", rows), ("queries", queries), ("truth", truth)):
