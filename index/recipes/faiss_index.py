@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from embedders.vectors import FloatRows
 from index.errors import RecipeError
 from index.recipes.base import BuildContext, Recipe, RowMask, SegmentIndex
-from index.search.exact import rescore, search_exact
-from index.search.frame import centre_of, measured
+from index.search.candidates import rescore, true_scores
+from index.search.exact import search_exact
+from index.search.frame import index_centre, measured
 from index.search.lists import CoarseLists
-from index.search.top import Positions, Scores
+from index.search.top import Positions, Scores, best_of
 from index.search.walk import Links
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
@@ -32,8 +33,8 @@ class FaissIndex(SegmentIndex):
 
     Args:
         data: float32 (n, d), the rows as they are.
-        centre: float32 (d,), what rows and queries are measured from in the index; None is the
-            origin.
+        centre: float32 (d,), what the index's rows, and under l2 its queries, are measured from;
+            None is the origin.
     """
 
     def __init__(
@@ -91,11 +92,15 @@ class FaissIndex(SegmentIndex):
         wanted = min(max(k, rerank), self.rows)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         given = self._recipe.parameters(self.index, effort, wanted, _selector(mask))
-        near = measured(queries, self.centre)
+        near = measured(queries, self.centre if self.metric is Metric.L2 else None)
         if chosen is None or self.lists is None:
             scores, positions = self.index.search(near, wanted, params=given)
         else:
             scores, positions = _search_chosen(self.index, self.lists, near, wanted, chosen, given)
+        if self.metric is Metric.DOT and self.centre is not None:
+            # float32 products of the rows as they are would lose what they differ by
+            exact = true_scores(self.data, queries, positions, self.metric)
+            return best_of(exact, positions, k)
         if rerank:
             return rescore(self.data, queries, positions, k, self.metric)
         if self.metric is Metric.L2:
@@ -106,7 +111,8 @@ class FaissIndex(SegmentIndex):
     def save(self, path: Path) -> None:
         """One file: the FAISS index, then the coarse lists where there are any."""
         try:
-            faiss.write_index(self.index, str(path), self._recipe.write_flags)
+            flags = self._recipe.write_flags if self.centre is None else 0
+            faiss.write_index(self.index, str(path), flags)
         except RuntimeError as error:
             raise OSError(str(error)) from error
         if self.lists or self.centre is not None:
@@ -120,7 +126,7 @@ class FaissRecipe(Recipe):
     method: str
     write_flags = 0
     read_flags = 0
-    #: whether the index keeps rows of its own, so that it can measure them from their centre
+    #: whether the index always keeps rows of its own
     own_rows = True
 
     def build(
@@ -128,10 +134,10 @@ class FaissRecipe(Recipe):
     ) -> FaissIndex:
         """Trains where needed and adds the rows chunk by chunk.
 
-        Under l2, rows far from the origin are measured from their centre: the products that FAISS
-        takes distances from would lose what they differ by.
+        Rows far from the origin are measured from their centre: products of rows as they are lose
+        what they differ by, and links by dot would all lead to the longest rows.
         """
-        centre = centre_of(rows) if metric is Metric.L2 and self.own_rows else None
+        centre = index_centre(rows, metric) if self._centres(metric) else None
         # this setting is the calling thread's own in OpenMP
         before = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(context.threads)
@@ -143,7 +149,7 @@ class FaissRecipe(Recipe):
             lists = self.lists_of(index, rows, metric, centre)
         finally:
             faiss.omp_set_num_threads(before)
-        return FaissIndex(self, self.attach(index, rows), rows, metric, lists, centre)
+        return self._finished(index, rows, metric, lists, centre)
 
     def load(self, path: Path, rows: FloatRows, metric: Metric) -> FaissIndex:
         """Reads what `save` wrote.
@@ -159,17 +165,29 @@ class FaissRecipe(Recipe):
             raise RecipeError(f"{path}: {index.ntotal} x {index.d}, but rows are {rows.shape}")
         lists = CoarseLists.read_from(path, metric)
         centre = None if lists is None else lists.centre
-        if metric is Metric.L2 and centre is None and (self.own_rows or lists is not None):
-            self._check_origin(path, rows)
+        old = centre is None and (self._centres(metric) or lists is not None)
+        if old and index_centre(rows, metric) is not None:
+            raise RecipeError(f"{path}: made by a version that measured all rows from the origin")
         if lists is not None and not len(lists.centers):
             lists = None
-        own = centre if self.own_rows else None
-        return FaissIndex(self, self.attach(index, rows), rows, metric, lists, own)
+        return self._finished(index, rows, metric, lists, centre if self._centres(metric) else None)
 
-    @staticmethod
-    def _check_origin(path: Path, rows: FloatRows) -> None:
-        if centre_of(rows) is not None:
-            raise RecipeError(f"{path}: made by a version that measured all rows from the origin")
+    def _centres(self, metric: Metric) -> bool:
+        """Whether rows may be measured from their centre; FAISS takes l2 along a graph over the
+        rows as they are by differences, which lose nothing."""
+        return metric is Metric.DOT or (metric is Metric.L2 and self.own_rows)
+
+    def _finished(
+        self,
+        index: Any,
+        rows: FloatRows,
+        metric: Metric,
+        lists: CoarseLists | None,
+        centre: FloatRows | None,
+    ) -> FaissIndex:
+        # rows measured from a centre are the index's own
+        attached = self.attach(index, rows) if centre is None else index
+        return FaissIndex(self, attached, rows, metric, lists, centre)
 
     def _add(
         self, index: Any, rows: FloatRows, centre: FloatRows | None, context: BuildContext

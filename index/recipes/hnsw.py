@@ -29,7 +29,6 @@ class Hnsw(FaissRecipe):
     min_rows = 2000
     write_flags = int(faiss.IO_FLAG_SKIP_STORAGE)
     read_flags = int(faiss.IO_FLAG_MMAP_IFC)
-    # FAISS takes differences along a graph, which lose nothing far from the origin
     own_rows = False
 
     def make(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from embedders.vectors import FloatRows
 from index.errors import RecipeError
-from index.search.frame import centre_of, measured
+from index.search.frame import index_centre, measured
 from index.types import Metric
 from index.untyped import faiss
 
@@ -32,7 +32,8 @@ class CoarseLists:
         centers: float32 (lists, d); unit length under cosine.
         labels: uint16 (n,), list of each row.
         metric: how rows are compared.
-        centre: float32 (d,), what rows, centers and queries are measured from; None is the origin.
+        centre: float32 (d,), what rows, centers and, under l2, queries are measured from; None is
+            the origin.
     """
 
     centers: FloatRows
@@ -58,7 +59,8 @@ class CoarseLists:
 
     def nearness(self, queries: FloatRows) -> FloatRows:
         """Scores of the centres, float32 (q, lists), higher is nearer."""
-        scores: FloatRows = measured(queries, self.centre) @ self.centers.T
+        near = measured(queries, self.centre if self.metric is Metric.L2 else None)
+        scores: FloatRows = near @ self.centers.T
         if self.metric is Metric.L2:
             scores = 2 * scores - np.einsum("ij,ij->i", self.centers, self.centers)
         return scores
@@ -67,7 +69,7 @@ class CoarseLists:
     def train(cls, rows: FloatRows, metric: Metric, count: int = 0) -> "CoarseLists":
         """k-means on a sample, then every row to its nearest centre; about 2 sqrt(n) lists."""
         count = min(count or int(1.5 * len(rows) ** 0.5), len(rows), 1 << 16)
-        centre = centre_of(rows) if metric is Metric.L2 else None
+        centre = index_centre(rows, metric)
         centers = _centers(rows, metric, count, centre)
         index = _flat(centers, metric)
         labels = np.empty(len(rows), dtype=np.uint16)

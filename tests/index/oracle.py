@@ -62,11 +62,11 @@ class Oracle:
             if not allowed:
                 continue
             given = hits.scores[start : start + count]
-            np.testing.assert_allclose(given, self.scores(query, ids), rtol=2e-4, atol=2e-4)
+            np.testing.assert_allclose(given, self.scores(query, ids), rtol=2e-6, atol=2e-6)
             assert (np.diff(given) <= 0).all()
             best = np.sort(self.scores(query, allowed))[::-1][:k]
             assert len(ids) == len(best) or recall < 1
-            found = np.sum(given >= best[-1] - 2e-4 * max(1.0, abs(float(best[-1]))))
+            found = np.sum(given >= best[-1] - 2e-6 * max(1.0, abs(float(best[-1]))))
             assert found >= recall * len(best), (found, len(best))
             assert hits.points.payloads is not None
             for point_id, payload in zip(
@@ -76,5 +76,6 @@ class Oracle:
 
     def _scaled(self, row: FloatRows) -> FloatRows:
         if self.metric is Metric.COSINE:
-            return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
+            wide = row.astype(np.float64)
+            return np.asarray(wide / np.sqrt((wide**2).sum()), dtype=np.float32)
         return row

@@ -11,7 +11,7 @@ import pytest
 
 from index.base import SearchRequest
 from index.engine import FaissEngine
-from index.errors import SpecError, StorageError
+from index.errors import CollectionNotFoundError, SpecError
 from index.options import EngineOptions
 from index.recipes.hnsw import Hnsw
 from index.segments.merging import merge_window
@@ -154,7 +154,7 @@ def test_closing_ends_a_build(engine: FaissEngine, monkeypatch: pytest.MonkeyPat
     def wait() -> None:
         try:
             collection.optimize()
-        except StorageError as error:
+        except CollectionNotFoundError as error:
             waiter_errors.append(error)
 
     waiter = threading.Thread(target=wait)
@@ -163,7 +163,7 @@ def test_closing_ends_a_build(engine: FaissEngine, monkeypatch: pytest.MonkeyPat
     engine.drop("c")
     waiter.join(30)
     assert len(waiter_errors) == 1
-    with pytest.raises(StorageError):
+    with pytest.raises(CollectionNotFoundError):
         collection.upsert(Points(["x"], ROWS[:1]))
 
 

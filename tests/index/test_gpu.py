@@ -144,6 +144,23 @@ def check_against_the_oracle(index: SegmentIndex, metric: Metric) -> None:
     assert mask[masked[masked >= 0]].all()
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1e7])
+@pytest.mark.parametrize("metric", [Metric.L2, Metric.DOT])
+def test_exact_search_there_is_a_full_sort_in_float64(
+    metric: Metric, offset: float, device: Device
+) -> None:
+    rows, queries = (part + np.float32(offset) for part in data(metric))
+    index = to_device(None, "exact", rows, metric, device)
+    assert isinstance(index, GpuIndex)
+    scores, positions = index.search(queries, K, SearchParameters())
+    wide = rows.astype(np.float64)
+    for query, own, places in zip(queries.astype(np.float64), scores, positions, strict=True):
+        true = -((wide - query) ** 2).sum(axis=1) if metric is Metric.L2 else wide @ query
+        best = -np.sort(-true)[:K]
+        np.testing.assert_allclose(true[places], best, rtol=1e-13)
+        np.testing.assert_allclose(own, best, rtol=1e-13)
+
+
 @pytest.mark.parametrize(("name", "metric"), ABLE)
 def test_the_copy_answers_as_the_oracle(
     name: str, metric: Metric, device: Device, pretended: list[Pretended]
