@@ -1,9 +1,11 @@
 """Graphs from matrices (.mat) and from torch-geometric's Data (.pt, or in memory)."""
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from pickle import UnpicklingError  # nothing is unpickled: torch.load refuses with it
 from typing import Any
 
 import numpy as np
@@ -73,8 +75,10 @@ def read_data(path: Path) -> Edges:
     except ModuleNotFoundError as error:
         raise MissingExtraError("a .pt file", "torch", "graphs") from error
     try:
-        with torch.serialization.safe_globals(_data_types()):
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # of packages that are imported, not of this file
+            warnings.simplefilter("ignore")
+            loaded = _load_tensors(path, torch)
     # the reader of a damaged file raises nearly anything: KeyError, OverflowError ...
     except Exception as error:
         raise OptionError(
@@ -83,6 +87,15 @@ def read_data(path: Path) -> Edges:
             "types and torch-geometric's Data: save a dict with edge_index and edge_weight",
         ) from error
     return data_edges(loaded, str(path))
+
+
+def _load_tensors(path: Path, torch: Any) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        # torch-geometric takes seconds to import, and plain files need it not
+        with torch.serialization.safe_globals(_data_types()):
+            return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _data_types() -> list[Any]:
