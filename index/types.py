@@ -102,14 +102,43 @@ class CollectionSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredEffort:
+    """An effort and the share of the ten nearest neighbours that it found in one segment.
+
+    Args:
+        recall: mean over sampled rows; `low` and `high` are its 95 % confidence interval.
+        samples: rows whose neighbours were searched.
+    """
+
+    effort: SearchParameters
+    recall: float
+    low: float
+    high: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentInfo:
-    """A part of a collection; `rows` counts tombstones too."""
+    """A part of a collection; `rows` counts tombstones too.
+
+    Args:
+        effort: the least that a search without parameters uses here; None where it is searched
+            exactly, or was built before efforts were measured.
+    """
 
     id: int
     state: SegmentState
     rows: int
     tombstones: int
     recipe: str
+    effort: MeasuredEffort | None = None
+
+    @property
+    def recall(self) -> float | None:
+        """recall@10 of the least effort; 1 where it is searched exactly, None if not measured."""
+        if self.effort is not None:
+            return self.effort.recall
+        return 1.0 if self.recipe == "exact" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +164,25 @@ class CollectionInfo:
     created_ns: int = 0
     write_fault: str = ""
     failed_writes: int = 0
+
+    @property
+    def default_recall(self) -> float | None:
+        """Least recall@10 of searches without parameters, the segments' mean by live rows.
+
+        None where a segment has not been measured, or the spec sets an effort itself.
+        """
+        if self.spec.search.exact:
+            return 1.0
+        if self.spec.search != SearchParameters():
+            return None
+        if not self.segments:
+            return 1.0 if self.recipe == "exact" else None
+        recalls = [segment.recall for segment in self.segments]
+        if None in recalls:
+            return None
+        live = [segment.rows - segment.tombstones for segment in self.segments]
+        hits = sum(recall * rows for recall, rows in zip(recalls, live, strict=True) if recall)
+        return hits / sum(live) if any(live) else 1.0
 
 
 @dataclass(frozen=True, slots=True)

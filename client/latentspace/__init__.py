@@ -70,7 +70,13 @@ from latentspace.requests.options import EmbedOptions, IndexParams, SearchParams
 from latentspace.requests.queries import Recommend
 from latentspace.requests.search import SearchOptions
 from latentspace.results.classification import Label, LabelSet
-from latentspace.results.collection import Collection, Recall, Segment, Snapshot
+from latentspace.results.collection import (
+    Collection,
+    DefaultEffort,
+    Recall,
+    Segment,
+    Snapshot,
+)
 from latentspace.results.comparison import Comparison
 from latentspace.results.embedding import EmbeddingBatch, Region
 from latentspace.results.evaluation import EvaluationReport, Figure
@@ -99,6 +105,7 @@ __all__ = [
     "Comparison",
     "DataLossError",
     "DeadlineError",
+    "DefaultEffort",
     "Dtype",
     "EmbedOptions",
     "EmbeddingBatch",

@@ -19,6 +19,7 @@ from index.search.frame import index_centre, measured
 from index.search.lists import CoarseLists
 from index.search.top import Positions, Scores, best_of
 from index.search.walk import Links
+from index.threads import faiss_threads
 from index.types import IndexParameters, Metric, SearchParameters
 from index.untyped import faiss
 
@@ -138,17 +139,12 @@ class FaissRecipe(Recipe):
         what they differ by, and links by dot would all lead to the longest rows.
         """
         centre = index_centre(rows, metric) if self._centres(metric) else None
-        # this setting is the calling thread's own in OpenMP
-        before = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(context.threads)
-        try:
+        with faiss_threads(context.threads):
             context.check(0, len(rows))
             with faiss_errors(self.name):
                 index = self.make(rows, metric, params, centre)
             self._add(index, rows, centre, context)
             lists = self.lists_of(index, rows, metric, centre)
-        finally:
-            faiss.omp_set_num_threads(before)
         return self._finished(index, rows, metric, lists, centre)
 
     def load(self, path: Path, rows: FloatRows, metric: Metric) -> FaissIndex:

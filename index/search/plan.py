@@ -23,11 +23,11 @@ cells, the query inside and outside:
 | recipe | unfiltered: batch, single; recall@10 | filtered: at most times; recall@10 at least |
 |---|---|---|
 | hnsw | 1.80 ms, 1.97 ms; 0.967 | 2.9 in batches, 3.2 singly; 0.951 |
-| ivf_pq | 0.49 ms, 0.94 ms; 0.961 | 1.9 in batches, 3.9 singly; 0.893 |
+| ivf_pq | 0.25 ms, 0.92 ms; 0.959 | 2.6 in batches, 4.1 singly; 0.943 |
 
-The lowest recall is that of queries outside a cell of a fifth of the rows; with random filters it
-is 0.973 and 0.952. Twelve graphs of 8,000 rows at ef 37 found what one of 96,000 found at ef 128
-(0.998 and 0.997), for 1.4 times the time; hence the root in `share`.
+The lowest recall is that of queries outside a cell of a third or a fifth of the rows; with random
+filters it is 0.973 and 0.950. Twelve graphs of 8,000 rows at ef 37 found what one of 96,000 found
+at ef 128 (0.998 and 0.997), for 1.4 times the time; hence the root in `share`.
 """
 
 import time
@@ -62,7 +62,7 @@ _AROUND_LISTS = 8
 _DENSE, _EVEN, _LEAST, _LEAST_IN_LISTS = 0.7, 0.4, 0.12, 0.15
 # so much more effort where some are not selected; so many more rows kept on a walk, and lists
 # visited where they are chosen
-_WIDER, _WALK, _PROBES = 1.5, 1.9, 2.5
+_WIDER, _WALK, _PROBES = 1.5, 1.9, 3.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,14 @@ class Segment:
         rows: float32 (n, d), scaled; may be memory-mapped.
         index: None while it grows or is built: searched exactly.
         selection: rows that may be returned, of the n; None means all.
+        least: what a search that names no effort uses at least, however small its share.
     """
 
     id: int
     rows: FloatRows
     index: SegmentIndex | None = None
     selection: Selection | None = None
+    least: SearchParameters = SearchParameters()
 
     @property
     def count(self) -> int:
@@ -112,19 +114,26 @@ def search_segment(
 def share(segment: Segment, total: int, k: int, params: SearchParameters) -> SearchParameters:
     """A segment's share of an effort meant for `total` rows: by the root of its share of rows.
 
-    A recipe's own `nprobe` is a share of the segment's own lists already.
+    A recipe's own `nprobe` is a share of the segment's own lists already. What the caller leaves to
+    the recipe is no less than what was measured to be enough for this segment.
     """
     if segment.index is None or params.exact:
         return SearchParameters(exact=True)
-    effort = params.over(segment.index.default_search)
+    default, least = segment.index.default_search, segment.least
     scale = (len(segment.rows) / max(1, total)) ** 0.5
-    probes = ceil(params.nprobe * scale) if params.nprobe else effort.nprobe
+    ef = _part(params.ef, default.ef, least.ef, scale)
+    rerank = _part(params.rerank, default.rerank, least.rerank, scale)
+    probes = max(default.nprobe, least.nprobe)
     return SearchParameters(
-        ef=max(k, ceil(effort.ef * scale)) if effort.ef else 0,
-        nprobe=probes,
-        rerank=max(k, ceil(effort.rerank * scale)) if effort.rerank else 0,
-        exact=effort.exact,
+        ef=max(k, ef) if ef else 0,
+        nprobe=ceil(params.nprobe * scale) if params.nprobe else probes,
+        rerank=max(k, rerank) if rerank else 0,
+        exact=default.exact,
     )
+
+
+def _part(named: int, default: int, least: int, scale: float) -> int:
+    return ceil(named * scale) if named else max(least, ceil(default * scale))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from index.scoring import reported
 from index.search.plan import Result, Segment, search_segment
 from index.search.top import Scores
 from index.segments.part import Part, View
-from index.types import CollectionSpec, SearchPlan
+from index.types import CollectionSpec, SearchParameters, SearchPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,7 @@ def search_view(
 ) -> Found:
     """Nearest rows of each query; `queries` float32 (q, dim) are scaled already."""
     started = time.perf_counter_ns()
-    segments = [
-        Segment(part.id, part.rows, part.index, allowed_rows(part, request.filter))
-        for part in view.parts
-    ]
+    segments = [segment_of(part, allowed_rows(part, request.filter)) for part in view.parts]
     filter_ns = time.perf_counter_ns() - started
     params = request.params.over(spec.search)
     total = sum(len(part) for part in view.parts)
@@ -52,6 +49,12 @@ def search_view(
     passed = sum(segment.count for segment in segments) / max(1, view.live)
     plan = SearchPlan(tuple(part[2] for part in found), passed, filter_ns)
     return _best(found, len(queries), request, plan)
+
+
+def segment_of(part: Part, chosen: Selection | None) -> Segment:
+    """A part as its plan sees it, of the rows that may be returned."""
+    least = part.effort.effort if part.effort else SearchParameters()
+    return Segment(part.id, part.rows, part.index, chosen, least)
 
 
 def allowed_rows(part: Part, condition: Filter | None) -> Selection | None:

@@ -1,23 +1,17 @@
 """Building, saving and loading the index of a segment."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from embedders.vectors import normalize_rows, row_norms
 from index.recipes import concrete, recipe
 from index.recipes.base import BuildContext, SegmentIndex
-from index.search.bounds import longest_row
-from index.search.exact import search_exact
-from index.search.frame import centre_of, measured, within_float32
+from index.search.frame import within_float32
+from index.segments.calibration import calibrate
 from index.segments.durable import write_file
 from index.segments.part import Part
-from index.types import CollectionSpec, IndexParameters, Metric, SegmentState
-
-_SAMPLE = 64
-_RECALL_K = 10
+from index.threads import faiss_threads
+from index.types import CollectionSpec, IndexParameters, SegmentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,9 @@ def build_index(
     assert part.entry is not None
     files = {role: file for role, file in part.entry.files.items() if role != "index"}
     if target.recipe == "exact" or not within_float32(part.rows, spec.metric):
-        entry = replace(part.entry, files=files, recipe=target.recipe, params=target.params)
+        entry = replace(
+            part.entry, files=files, recipe=target.recipe, params=target.params, effort=None
+        )
         return replace(part, index=None, entry=entry, state=SegmentState.SEALED)
     made, path = recipe(target.recipe), folder / f"{number:08d}.index"
     files["index"] = write_file(
@@ -72,7 +68,12 @@ def build_index(
     # read back, so that what FAISS can map is the kernel's memory and not this process's own
     index = made.load(path, part.rows, spec.metric)
     entry = replace(part.entry, files=files, recipe=target.recipe, params=target.params)
-    return replace(part, index=index, entry=entry, state=SegmentState.SEALED)
+    built = replace(part, index=index, entry=entry, state=SegmentState.SEALED)
+    try:
+        return with_effort(built, spec, context)
+    except BaseException:  # cancelled, for instance: no index that is not used stays behind
+        path.unlink()
+        raise
 
 
 def load_index(folder: Path, part: Part, spec: CollectionSpec) -> Part:
@@ -96,34 +97,21 @@ def with_index_of(part: Part, built: Part) -> Part:
     files = {role: file for role, file in part.entry.files.items() if role != "index"}
     if "index" in built.entry.files:
         files["index"] = built.entry.files["index"]
-    entry = replace(part.entry, files=files, recipe=built.entry.recipe, params=built.entry.params)
+    entry = replace(
+        part.entry,
+        files=files,
+        recipe=built.entry.recipe,
+        params=built.entry.params,
+        effort=built.entry.effort,
+    )
     return replace(part, index=built.index, entry=entry, state=SegmentState.SEALED)
 
 
-def recall_of(part: Part, spec: CollectionSpec, check: Callable[[int, int], None]) -> float:
-    """recall@10 of a part's index at the collection's effort, against exact search.
-
-    The queries are rows of the segment moved a little, so that they are not their own answers;
-    a hit as good as the tenth exact one counts.
-    """
-    if part.index is None:
-        return 1.0
-    check(0, 1)
-    random = np.random.default_rng(0)
-    squares = spec.metric is Metric.L2
-    # ascending, since the rows are memory-mapped
-    rows = part.rows[np.sort(random.choice(len(part), min(_SAMPLE, len(part)), replace=False))]
-    noise = random.standard_normal(rows.shape, dtype=np.float32)
-    # far from the origin a little is a part of the distance to the middle
-    lengths = row_norms(measured(rows, centre_of(rows) if squares else None))[:, None]
-    scale = 0.5 * lengths / np.sqrt(spec.dim)
-    queries = np.asarray(rows + scale * noise, dtype=np.float32)
-    if spec.metric.normalizes:
-        queries = normalize_rows(queries)
-    best, _ = search_exact(part.rows, queries, _RECALL_K, spec.metric)
-    found, _ = part.index.search(queries, _RECALL_K, spec.search)
-    last = best[:, -1:]
-    # a distance keeps its digits however small it is, a product those of its factors
-    sizes = np.abs(last) if squares else row_norms(queries)[:, None] * longest_row(part.rows)
-    floor = last - 1e-5 * sizes
-    return float(np.mean(found >= floor))
+def with_effort(part: Part, spec: CollectionSpec, context: BuildContext) -> Part:
+    """The part with the effort that its index needs."""
+    if part.index is None or part.entry is None:
+        return part
+    with faiss_threads(context.threads):
+        check = partial(context.check, len(part), len(part))
+        effort = calibrate(part.index, part.rows, spec.metric, check)
+    return replace(part, entry=replace(part.entry, effort=effort))

@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 
 from index.segments.durable import FileEntry, replace_file
-from index.types import IndexParameters
+from index.types import IndexParameters, MeasuredEffort, SearchParameters
 
-MANIFEST_FORMAT = 1
+# 2: efforts. Software that knows 1 alone builds the segments again
+MANIFEST_FORMAT = 2
+_READ_FORMATS = (1, 2)
 MANIFEST_FILE = "manifest.json"
 
 
@@ -27,6 +29,7 @@ class SegmentEntry:
         rows: rows in its files.
         recipe: recipe of its index; "exact" where there is none.
         params: parameters its index was built with.
+        effort: what was measured when its index was built.
     """
 
     id: int
@@ -36,6 +39,7 @@ class SegmentEntry:
     files: Mapping[str, FileEntry]
     recipe: str = "exact"
     params: IndexParameters = field(default_factory=IndexParameters)
+    effort: MeasuredEffort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ def load_manifest(folder: Path, store: str) -> Manifest | None:
     try:
         head, body = (folder / MANIFEST_FILE).read_bytes().split(b"\n", 1)
         known = orjson.loads(head)
-        if known != {"format": MANIFEST_FORMAT, "crc32": zlib.crc32(body)}:
+        crc = zlib.crc32(body)
+        if known not in [{"format": number, "crc32": crc} for number in _READ_FORMATS]:
             return None
         manifest = _parsed(orjson.loads(body))
     except (OSError, ValueError):
@@ -91,4 +96,11 @@ def _parsed(data: dict[str, Any]) -> Manifest:
 
 def _segment(data: dict[str, Any]) -> SegmentEntry:
     files = {role: FileEntry(**entry) for role, entry in data.pop("files").items()}
-    return SegmentEntry(**data | {"files": files, "params": IndexParameters(**data["params"])})
+    params, effort = IndexParameters(**data["params"]), _effort(data.get("effort"))
+    return SegmentEntry(**data | {"files": files, "params": params, "effort": effort})
+
+
+def _effort(data: dict[str, Any] | None) -> MeasuredEffort | None:
+    if data is None:
+        return None
+    return MeasuredEffort(**data | {"effort": SearchParameters(**data["effort"])})

@@ -89,7 +89,7 @@ class Opening:
             self.changed = True
             self.damaged[part.id] = f"segment {part.id}: {error}"
         kept = {role: file for role, file in part.entry.files.items() if role != "index"}
-        return replace(part, entry=replace(part.entry, files=kept, recipe="exact"))
+        return replace(part, entry=replace(part.entry, files=kept, recipe="exact", effort=None))
 
     def _remade(self, entry: SegmentEntry, reason: str) -> Part | None:
         log.warning("segment %d: %s; read again from the store", entry.id, reason)

@@ -12,7 +12,7 @@ from index.recipes.base import SegmentIndex
 from index.segments.durable import FileEntry
 from index.segments.ids import IdList, PackedIds
 from index.segments.manifest import SegmentEntry
-from index.types import SegmentInfo, SegmentState
+from index.types import MeasuredEffort, SegmentInfo, SegmentState
 
 Slots = NDArray[np.int64]
 
@@ -65,9 +65,14 @@ class Part:
         return self.entry.recipe if self.entry and self.index else "exact"
 
     @property
+    def effort(self) -> MeasuredEffort | None:
+        """The least effort of searches that name none."""
+        return self.entry.effort if self.entry and self.index else None
+
+    @property
     def info(self) -> SegmentInfo:
         """For users."""
-        return SegmentInfo(self.id, self.state, len(self), self.dead, self.recipe)
+        return SegmentInfo(self.id, self.state, len(self), self.dead, self.recipe, self.effort)
 
     def positions(self) -> NDArray[np.intp]:
         """Positions of live rows, ascending."""

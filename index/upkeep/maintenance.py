@@ -143,9 +143,7 @@ class Maintenance:
             return (
                 self.recipe_change.step()
                 or work.compact_one(self._core.options.dead_share)
-                or work.merge_one()
-                or work.build_one()
-                or self._placing.place_one()
+                or self._settle_one()
                 or work.vacuum(all_pages=False)
             )
 
@@ -185,9 +183,15 @@ class Maintenance:
             if full:
                 work.merge_all()
             work.compact_all()
-            while work.merge_one() or work.build_one() or self._placing.place_one():
+            while self._settle_one():
                 pass
             work.vacuum(all_pages=True)
+
+    def _settle_one(self) -> bool:
+        work = self._work
+        return (
+            work.merge_one() or work.build_one() or work.measure_one() or self._placing.place_one()
+        )
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

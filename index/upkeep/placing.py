@@ -6,8 +6,8 @@ from index.core import CollectionCore
 from index.gpu.device import Device, open_device
 from index.gpu.index import GpuIndex, to_device
 from index.segments.part import Part
+from index.threads import faiss_threads
 from index.types import IndexParameters, SegmentState
-from index.untyped import faiss
 
 
 class Placing:
@@ -35,12 +35,8 @@ class Placing:
 
     def _place(self, part: Part, device: Device) -> None:
         # codes may have to be trained: as builds do, that leaves a core to searches
-        before = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(self._core.options.build_threads)
-        try:
+        with faiss_threads(self._core.options.build_threads):
             index = to_device(part.index, part.recipe, part.rows, self._core.spec.metric, device)
-        finally:
-            faiss.omp_set_num_threads(before)
         if index is part.index:
             self._stay.add(_key(part))
             return

@@ -7,11 +7,14 @@ from functools import partial
 import orjson
 
 from index.core import CollectionCore
-from index.segments.indexing import Target, build_index, meets, recall_of, target_of, with_index_of
+from index.search.plan import share
+from index.search.view import segment_of
+from index.segments.calibration import K, Trial
+from index.segments.indexing import Target, build_index, meets, target_of, with_index_of
 from index.segments.part import Part
 from index.store.operations import Housekeeping
 from index.store.spec_json import dump_spec
-from index.types import CollectionSpec, IndexParameters
+from index.types import CollectionSpec, IndexParameters, SearchParameters
 from index.upkeep.progress import Progress
 from index.upkeep.work import BackgroundWork
 
@@ -73,7 +76,7 @@ class RecipeChange:
     def _shortfall(self, built: list[Part], spec: CollectionSpec) -> str:
         self._progress.begin("check")
         for part in built:
-            recall = recall_of(part, spec, self._progress.check)
+            recall = self._recall(part, spec)
             if recall < MIN_RECALL:
                 return (
                     f"recipe {spec.recipe!r} was not taken: recall@10 {recall:.3f} in segment "
@@ -81,6 +84,16 @@ class RecipeChange:
                     f"{self._core.spec.recipe!r}"
                 )
         return ""
+
+    def _recall(self, part: Part, spec: CollectionSpec) -> float:
+        """recall@10 of a part's index at the collection's effort."""
+        if part.index is None or spec.search.exact:
+            return 1.0
+        if part.effort is not None and spec.search == SearchParameters():
+            return part.effort.recall
+        check = partial(self._progress.check, 0, 1)
+        effort = share(segment_of(part, None), len(part), K, spec.search)
+        return Trial(part.index, part.rows, spec.metric, check).measure(effort).recall
 
     def _decide(self, wish: bytes, spec: CollectionSpec, built: list[Part], reason: str) -> None:
         core = self._core

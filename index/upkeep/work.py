@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from index.core import CollectionCore
 from index.recipes.base import BuildContext
-from index.segments.indexing import Target, build_index, meets, target_of, with_index_of
+from index.segments.indexing import (
+    Target,
+    build_index,
+    meets,
+    target_of,
+    with_effort,
+    with_index_of,
+)
 from index.segments.merging import merge_window
 from index.segments.part import Part
 from index.store.operations import Housekeeping
@@ -64,6 +71,14 @@ class BackgroundWork:
                 return True
             if part.recipe == "exact" and not meets(part, target):
                 self._build(part, target)
+                return True
+        return False
+
+    def measure_one(self) -> bool:
+        """Measures the effort of a segment that was built before efforts were."""
+        for part in self._core.sealed():
+            if part.recipe != "exact" and part.effort is None:
+                self._measure(part)
                 return True
         return False
 
@@ -170,6 +185,16 @@ class BackgroundWork:
             # rows may have died meanwhile, so the segment of now gets the index
             core.live.amend(part.id, lambda now: with_index_of(now, built))
             core.damaged.pop(part.id, None)
+            core.save_manifest()
+
+    def _measure(self, part: Part) -> None:
+        core = self._core
+        self._progress.begin("measure")
+        done = with_effort(part, core.spec, self.context())
+        with core.structure:
+            core.live.amend(
+                part.id, lambda now: with_index_of(now, done) if now.index is part.index else now
+            )
             core.save_manifest()
 
     def _settle(self, part: Part) -> None:

@@ -12,6 +12,7 @@ from index.types import (
     FieldType,
     Hits,
     IndexParameters,
+    MeasuredEffort,
     Metric,
     Points,
     SearchParameters,
@@ -138,6 +139,7 @@ def write_collection(named: NamedCollection) -> pb.Collection:
         disk_bytes=info.disk_bytes,
         memory_bytes=info.memory_bytes,
         create_time=created if info.created_ns else None,
+        default_recall=info.default_recall,
     )
 
 
@@ -150,9 +152,26 @@ def write_segments(info: CollectionInfo) -> list[pb.Segment]:
             rows=segment.rows,
             tombstones=segment.tombstones,
             recipe=segment.recipe,
+            default_effort=write_effort(segment.effort),
         )
         for segment in info.segments
     ]
+
+
+def write_effort(measured: MeasuredEffort | None) -> pb.DefaultEffort | None:
+    """A segment's least effort on the wire."""
+    if measured is None:
+        return None
+    effort = measured.effort
+    return pb.DefaultEffort(
+        ef=effort.ef,
+        nprobe=effort.nprobe,
+        rerank=effort.rerank,
+        recall=measured.recall,
+        low=measured.low,
+        high=measured.high,
+        samples=measured.samples,
+    )
 
 
 def write_points(points: Points, space_id: str) -> pb.PointBatch:

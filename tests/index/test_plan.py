@@ -210,6 +210,24 @@ def test_own_probes_are_a_share_of_own_lists(name: str, index: SegmentIndex) -> 
     assert among.rerank == index.default_search.rerank / 10
 
 
+def test_what_was_measured_is_the_least_where_nothing_is_named() -> None:
+    index = recipe("ivf_pq").build(DATA, Metric.COSINE, IndexParameters(), BuildContext(2))
+    default = index.default_search
+    least = SearchParameters(nprobe=default.nprobe + 5, rerank=40)
+    segment = Segment(0, DATA, index, least=least)
+
+    def effort(total: int, params: SearchParameters) -> tuple[int, int]:
+        part = share(segment, total, K, params)
+        return part.nprobe, part.rerank
+
+    assert effort(ROWS, EVERYTHING) == (least.nprobe, default.rerank)
+    assert effort(10_000 * ROWS, EVERYTHING) == (least.nprobe, 40)
+    named = SearchParameters(nprobe=3, rerank=20)
+    assert effort(ROWS, named) == (3, 20)
+    assert effort(4 * ROWS, named) == (2, K)
+    assert share(segment, ROWS, K, SearchParameters(exact=True)).exact
+
+
 def test_exact_search_is_for_few_rows_or_many_queries() -> None:
     assert plan.exact_is_cheaper(1000, 1, 384)
     assert not plan.exact_is_cheaper(20_000, 1, 384)

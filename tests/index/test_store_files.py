@@ -1,5 +1,6 @@
 """The small parts under a collection: packed ids, row and key files, manifests."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from index.segments.durable import FileEntry, checksum, is_intact, replace_file,
 from index.segments.ids import IdList, PackedIds
 from index.segments.manifest import Manifest, SegmentEntry, load_manifest, save_manifest
 from index.segments.rowfile import Keys, map_rows, read_keys, write_keys, write_rows
-from index.types import IndexParameters
+from index.types import IndexParameters, MeasuredEffort, SearchParameters
 
 IDS = st.lists(st.text(max_size=20).filter(lambda text: text.isprintable()), max_size=30)
 
@@ -93,7 +94,8 @@ def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
 def test_manifests(tmp_path: Path) -> None:
     files = {"rows": FileEntry("1.rows", 5, 6)}
     entry = SegmentEntry(1, 2, 30, 20, files, "hnsw", IndexParameters(m=16))
-    manifest = Manifest("store", 7, 30, 9, (entry,))
+    effort = MeasuredEffort(SearchParameters(ef=150, rerank=40), 0.97, 0.96, 0.98, 256)
+    manifest = Manifest("store", 7, 30, 9, (entry, replace(entry, effort=effort)))
     assert load_manifest(tmp_path, "store") is None
     save_manifest(tmp_path, manifest)
     assert load_manifest(tmp_path, "store") == manifest

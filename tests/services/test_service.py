@@ -321,6 +321,34 @@ def test_recall_of_an_exact_collection_is_one(client: Client, filled: str) -> No
     assert (measured.recall, measured.samples) == (1.0, 100)
 
 
+def test_a_collection_says_what_its_default_searches_find(client: Client, name: str) -> None:
+    rng = np.random.default_rng(11)
+    rows = rng.standard_normal((4000, 24), dtype=np.float32)
+    client.create_collection(name, dim=24, metric="l2", recipe="ivf")
+    client.upsert(name, ids=[f"p{i}" for i in range(len(rows))], vectors=rows)
+    assert client.collection(name).default_recall == 1
+    client.optimize(name, full=True)
+    shown = client.collection(name)
+    (segment,) = [part for part in shown.segments if part.rows]
+    assert segment.default_effort is not None
+    effort = segment.default_effort
+    assert (effort.ef, effort.rerank, effort.samples) == (0, 0, 256)
+    assert effort.nprobe > 8
+    assert 0.95 <= effort.low <= effort.recall <= effort.high <= 1
+    assert shown.default_recall == pytest.approx(effort.recall)
+    queries = rng.standard_normal((200, 24), dtype=np.float32)
+    far = ((queries[:, None].astype(np.float64) - rows[None]) ** 2).sum(axis=2)
+    near = np.argsort(far, axis=1)[:, :10]
+    found = client.search_batch(name, vectors=queries, k=10).ids
+    shares = [len({f"p{i}" for i in a} & set(b)) / 10 for a, b in zip(near, found, strict=True)]
+    assert np.mean(shares) >= 0.95
+    assert client.measure_recall(name, samples=200).recall >= 0.95
+    # an effort of the collection's own was not measured
+    assert client.update_collection(name, search={"nprobe": 3}).default_recall is None
+    measured = client.measure_recall(name, samples=200)
+    assert measured.recall < 0.9
+
+
 def test_text_finds_text(client: Client, name: str) -> None:
     client.create_collection(name, model="toy", recipe="exact")
     client.upsert(name, ids=["a", "b"], texts=["red apple pie", "blue whale song"])

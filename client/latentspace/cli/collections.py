@@ -15,7 +15,17 @@ from latentspace.cli.points import count_points, get_points, list_points
 from latentspace.enums import Metric
 from latentspace.sync.client import Client
 
-COLUMNS = ("name", "points", "dim", "metric", "recipe", "model", "read_only", "state")
+COLUMNS = (
+    "name",
+    "points",
+    "dim",
+    "metric",
+    "recipe",
+    "default_recall",
+    "model",
+    "read_only",
+    "state",
+)
 
 Name = Annotated[str, typer.Argument(help="Name or alias of a collection.")]
 

@@ -11,14 +11,41 @@ from latentspace.v1 import collection_service_pb2
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultEffort:
+    """The least effort that a search without parameters uses in a segment, as it was measured.
+
+    Args:
+        ef: candidates of a graph; 0 for other recipes.
+        nprobe: lists visited; 0 for other recipes.
+        rerank: candidates rescored with their full vectors; 0 for other recipes.
+        recall: mean share of the ten nearest neighbours that it found, 0 to 1; `low` and `high` are
+            its 95 % confidence interval.
+        samples: rows of the segment whose neighbours were searched.
+    """
+
+    ef: int
+    nprobe: int
+    rerank: int
+    recall: float
+    low: float
+    high: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a collection; `rows` counts tombstones too."""
+    """A part of a collection; `rows` counts tombstones too.
+
+    Args:
+        default_effort: None where it is searched exactly, or was not measured.
+    """
 
     id: int
     state: SegmentState | None
     rows: int
     tombstones: int
     recipe: str
+    default_effort: DefaultEffort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +59,8 @@ class Collection:
         index: parameters of index building; those left to the recipe are absent.
         search: default effort of searches; likewise.
         version: grows with every acknowledged write.
+        default_recall: share of the ten nearest neighbours that a search without parameters finds
+            at least, 0 to 1; None where it was not measured, or `search` sets an effort.
     """
 
     name: str
@@ -54,6 +83,7 @@ class Collection:
     disk_bytes: int = 0
     memory_bytes: int = 0
     create_time: datetime | None = None
+    default_recall: float | None = None
 
     @classmethod
     def from_message(cls, message: collection_service_pb2.Collection) -> Self:
@@ -80,6 +110,7 @@ class Collection:
             disk_bytes=message.disk_bytes,
             memory_bytes=message.memory_bytes,
             create_time=time_of(message.create_time),
+            default_recall=message.default_recall if message.HasField("default_recall") else None,
         )
 
 
@@ -138,4 +169,19 @@ def _segment(message: collection_service_pb2.Segment) -> Segment:
         rows=message.rows,
         tombstones=message.tombstones,
         recipe=message.recipe,
+        default_effort=_effort(message.default_effort)
+        if message.HasField("default_effort")
+        else None,
+    )
+
+
+def _effort(message: collection_service_pb2.DefaultEffort) -> DefaultEffort:
+    return DefaultEffort(
+        ef=message.ef,
+        nprobe=message.nprobe,
+        rerank=message.rerank,
+        recall=message.recall,
+        low=message.low,
+        high=message.high,
+        samples=message.samples,
     )

@@ -224,6 +224,55 @@ class CollectionSpec(_message.Message):
 Global___CollectionSpec: _TypeAlias = CollectionSpec  # noqa: Y015
 
 @_typing.final
+class DefaultEffort(_message.Message):
+    """The least effort that a search without parameters uses in a segment, as it was measured when the
+    segment's index was built: rows of the segment were searched for their ten nearest neighbours in
+    it, and the least effort that found enough of them was kept.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EF_FIELD_NUMBER: _builtins.int
+    NPROBE_FIELD_NUMBER: _builtins.int
+    RERANK_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    ef: _builtins.int
+    """HNSW: candidates; 0 for other recipes."""
+    nprobe: _builtins.int
+    """IVF: lists visited; 0 for other recipes."""
+    rerank: _builtins.int
+    """Quantised recipes: candidates rescored with their full vectors; 0 for other recipes."""
+    recall: _builtins.float
+    """Mean share of the ten nearest neighbours that it found, 0 to 1."""
+    low: _builtins.float
+    """Lower end of the 95 % confidence interval of the recall."""
+    high: _builtins.float
+    """Upper end of the 95 % confidence interval of the recall."""
+    samples: _builtins.int
+    """Rows whose neighbours were searched."""
+    def __init__(
+        self,
+        *,
+        ef: _builtins.int = ...,
+        nprobe: _builtins.int = ...,
+        rerank: _builtins.int = ...,
+        recall: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ef", b"ef", "high", b"high", "low", b"low", "nprobe", b"nprobe", "recall", b"recall", "rerank", b"rerank", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DefaultEffort: _TypeAlias = DefaultEffort  # noqa: Y015
+
+@_typing.final
 class Segment(_message.Message):
     """A segment of a collection."""
 
@@ -234,6 +283,7 @@ class Segment(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     TOMBSTONES_FIELD_NUMBER: _builtins.int
     RECIPE_FIELD_NUMBER: _builtins.int
+    DEFAULT_EFFORT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Its number, ascending with age."""
     state: Global___SegmentState.ValueType
@@ -244,6 +294,10 @@ class Segment(_message.Message):
     """Rows that were deleted or replaced."""
     recipe: _builtins.str
     """Recipe of its index."""
+    @_builtins.property
+    def default_effort(self) -> Global___DefaultEffort:
+        """What was measured when its index was built; absent where it is searched exactly."""
+
     def __init__(
         self,
         *,
@@ -252,10 +306,11 @@ class Segment(_message.Message):
         rows: _builtins.int = ...,
         tombstones: _builtins.int = ...,
         recipe: _builtins.str = ...,
+        default_effort: Global___DefaultEffort | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["default_effort", b"default_effort"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "recipe", b"recipe", "rows", b"rows", "state", b"state", "tombstones", b"tombstones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_effort", b"default_effort", "id", b"id", "recipe", b"recipe", "rows", b"rows", "state", b"state", "tombstones", b"tombstones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,6 +335,7 @@ class Collection(_message.Message):
     DISK_BYTES_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    DEFAULT_RECALL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     recipe: _builtins.str
@@ -298,6 +354,11 @@ class Collection(_message.Message):
     """Bytes on disk."""
     memory_bytes: _builtins.int
     """Bytes in memory, estimated."""
+    default_recall: _builtins.float
+    """Share of the ten nearest neighbours that a search without parameters finds at least, 0 to 1:
+    the mean of what was measured in each segment, by its live rows, where exact search counts 1.
+    Absent where a segment has not been measured, or where the collection sets an effort itself.
+    """
     @_builtins.property
     def spec(self) -> Global___CollectionSpec:
         """What its user decided."""
@@ -330,12 +391,15 @@ class Collection(_message.Message):
         disk_bytes: _builtins.int = ...,
         memory_bytes: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        default_recall: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_default_recall", b"_default_recall", "create_time", b"create_time", "default_recall", b"default_recall", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "create_time", b"create_time", "disk_bytes", b"disk_bytes", "memory_bytes", b"memory_bytes", "name", b"name", "points", b"points", "read_only", b"read_only", "recipe", b"recipe", "segments", b"segments", "spec", b"spec", "state", b"state", "state_reason", b"state_reason", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_recall", b"_default_recall", "aliases", b"aliases", "create_time", b"create_time", "default_recall", b"default_recall", "disk_bytes", b"disk_bytes", "memory_bytes", b"memory_bytes", "name", b"name", "points", b"points", "read_only", b"read_only", "recipe", b"recipe", "segments", b"segments", "spec", b"spec", "state", b"state", "state_reason", b"state_reason", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__default_recall: _TypeAlias = _typing.Literal["default_recall"]  # noqa: Y015
+    _WhichOneofArgType__default_recall: _TypeAlias = _typing.Literal["_default_recall", b"_default_recall"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_recall) -> _WhichOneofReturnType__default_recall | None: ...
 
 Global___Collection: _TypeAlias = Collection  # noqa: Y015
 
