@@ -62,15 +62,7 @@ def search_exact(
         mask: (n,), rows that may be returned.
         positions: ascending, rows that may be returned; takes the place of `mask`.
     """
-    count = len(rows)
-    if positions is not None:
-        mask, count = None, len(positions)
-    elif mask is not None:
-        count = int(np.count_nonzero(mask))
-        if count * (len(queries) + _COPY_QUERIES) < len(rows) * (len(queries) + 8):
-            positions = np.flatnonzero(mask)
-            mask = None
-    chosen = _Chosen(rows, mask, positions)
+    chosen, count = _chosen(rows, mask, positions, len(queries))
     if metric is Metric.COSINE:
         best = _best_products(chosen, queries, top(len(queries), k))
         return best.scores, best.positions
@@ -79,6 +71,20 @@ def search_exact(
         each = np.broadcast_to(chosen.named(), (len(queries), count))
         return best_of(true_scores(rows, queries, each, metric), each, k)
     return _search_surely(chosen, queries, k, depth, metric)
+
+
+def _chosen(
+    rows: FloatRows, mask: Mask | None, positions: NDArray[np.integer] | None, queries: int
+) -> tuple["_Chosen", int]:
+    """The rows that may be returned, by whichever costs less, and how many they are."""
+    if positions is not None:
+        return _Chosen(rows, None, positions), len(positions)
+    if mask is None:
+        return _Chosen(rows, None, None), len(rows)
+    count = int(np.count_nonzero(mask))
+    if count * (queries + _COPY_QUERIES) < len(rows) * (queries + 8):
+        return _Chosen(rows, None, np.flatnonzero(mask)), count
+    return _Chosen(rows, mask, None), count
 
 
 class _Chosen:
