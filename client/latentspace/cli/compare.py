@@ -39,7 +39,8 @@ def compare(
     out.record({name: value for name, value in record.items() if value is not None})
     if record["threshold"] is None:
         complain(
-            f"{model} has no calibrated threshold: --threshold says from where on two are same"
+            f"{model} has no calibrated threshold: pass --threshold SCORE to have them called the"
+            " same from that score on"
         )
 
 

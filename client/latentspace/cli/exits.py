@@ -1,6 +1,7 @@
 """Exit codes, and errors as one paragraph on standard error."""
 
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -111,5 +112,5 @@ def end_failed(failed: int, items: int) -> None:
 def complain(message: str) -> None:
     """Writes one paragraph to standard error."""
     # a log or a pipe gets one line, which grep finds whole
-    width = 100 if sys.stderr.isatty() else 10_000
+    width = min(100, shutil.get_terminal_size().columns) if sys.stderr.isatty() else 10_000
     print(textwrap.fill(f"latentspace: {message}", width, subsequent_indent="  "), file=sys.stderr)

@@ -52,7 +52,7 @@ def _shown(record: dict[str, Any]) -> dict[str, Any]:
     """An operation in a table: how far it is as "3/5 epochs", when it was made as "2h"."""
     progress = record["progress"]
     of = f"/{progress['total']:,}" if progress["total"] else ""
-    counts = f"{progress['done']:,}{of} {progress['unit']}" if progress["done"] or of else ""
+    counts = f"{progress['done']:,}{of} {progress['unit']}" if progress["done"] else ""
     age = datetime.now(UTC) - record["create_time"] if record["create_time"] else None
     return {**record, "progress": counts, "age": age and age_text(age.total_seconds())}
 

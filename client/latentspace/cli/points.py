@@ -80,7 +80,8 @@ def delete_points(
     confirm(f"Delete {number:,} point{'s' * (number != 1)} of {name}?", yes)
     deleted = client.delete(name, chosen) if tree is None else client.delete(name, filter=tree)
     of = f" of {len(chosen):,}" if tree is None and deleted != len(chosen) else ""
-    out.say(f"deleted {deleted:,}{of} points of {name}", {"collection": name, "deleted": deleted})
+    points = f"point{'s' * (len(chosen) != 1 or tree is not None)}"
+    out.say(f"deleted {deleted:,}{of} {points} of {name}", {"collection": name, "deleted": deleted})
 
 
 def add_points(app: typer.Typer) -> None:

@@ -16,6 +16,8 @@ from latentspace.cli.cells import text_of
 GAP = 2
 # what may be broken anywhere, as JSON and lists, still gets so much room
 LEAST_FOLDED = 20
+# beside a number of at least this size no more decimals tell anything
+LEAST_PLAIN, MOST_DECIMALS = 0.01, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ def _aligned(values: Sequence[Any]) -> list[str]:
     if any("e" in cell for cell in plain):
         return plain
     decimals = max(len(cell.partition(".")[2]) for cell in plain)
+    if any(isinstance(value, float) and abs(value) >= LEAST_PLAIN for value in values):
+        decimals = min(decimals, MOST_DECIMALS)
     return [
         f"{value:.{decimals}f}" if isinstance(value, float) and math.isfinite(value) else cell
         for value, cell in zip(values, plain, strict=True)
