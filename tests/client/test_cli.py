@@ -256,6 +256,8 @@ def test_operations(run: Run, address: str) -> None:
     assert [one["state"] for one in seen] == ["pending", *["running"] * 3, "succeeded"]
     failed = run("operations", "watch", second)
     assert (failed.returncode, "no such file" in failed.stderr) == (1, True)
+    typo = run("operations", "list", "--kind", "trian")
+    assert (typo.returncode, "one of change_recipe" in typo.stderr) == (2, True)
     assert run("operations", "cancel", second).stdout == f"{second} is cancelled\n"
     assert lines(run("operations", "list", "--kind", "train", "--json"))[0]["id"] == second
 

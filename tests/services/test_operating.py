@@ -86,6 +86,7 @@ def test_snapshots(run: Run, client: Client, photos: str) -> None:
     assert restored is not None
     np.testing.assert_allclose(restored, ROWS[0], rtol=1e-6)
     client.delete_collection("again")
+    assert "no snapshot of 'photso'; of: photos" in run("snapshots", "list", "photso").stderr
     assert "pass --yes" in run("snapshots", "delete", "one", code=2).stderr
     deleted = json.loads(run("snapshots", "delete", "one", "--yes", "--json").stdout)
     assert deleted == {"deleted": "one", "bytes_freed": shown["bytes"]}

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from latentspace.cli.command import command, group
-from latentspace.cli.exits import complain
+from latentspace.cli.exits import UsageError, complain
 from latentspace.cli.output import Output
 from latentspace.cli.progress import age_text, duration
 from latentspace.enums import OperationState
@@ -22,6 +22,8 @@ from latentspace.sync.operations import Operation
 COLUMNS = ("id", "kind", "target", "state", "done", "total", "unit", "create_time", "error")
 # its id begins with its kind, and `show` has the rest
 SHOWN = ("id", "target", "state", "progress", "age")
+
+KINDS = ("change_recipe", "evaluate", "import", "optimize", "restore", "snapshot", "train")
 
 Id = Annotated[str, typer.Argument(help="Id of an operation.")]
 Wait = Annotated[bool, typer.Option(help="Wait for the end.")]
@@ -35,11 +37,13 @@ def recent_operations(client: Client, out: Output) -> None:
 def list_operations(
     client: Client,
     out: Output,
-    kind: Annotated[str, typer.Option(help="Only optimize, train, evaluate, ...")] = "",
+    kind: Annotated[str, typer.Option(help=f"Only one of {', '.join(KINDS)}.")] = "",
     state: Annotated[OperationState | None, typer.Option(help="Only in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
 ) -> None:
     """List operations, newest first."""
+    if kind and kind not in KINDS:
+        raise UsageError(f"--kind {kind}: one of {', '.join(KINDS)}")
     found = client.operations(kind=kind, state=state, limit=limit)
     records = (operation_record(one) for one in found)
     if out.is_table:

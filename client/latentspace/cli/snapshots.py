@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from latentspace.cli.command import YesOption, command, confirm, group
+from latentspace.cli.exits import complain
 from latentspace.cli.operations import Wait, told_operation
 from latentspace.cli.output import Output
 from latentspace.sync.client import Client
@@ -26,7 +27,11 @@ def list_snapshots(
     collection: Annotated[str, typer.Argument(help="Only of this collection.")] = "",
 ) -> None:
     """List snapshots, newest first."""
-    out.records(map(asdict, client.snapshots(collection)), COLUMNS)
+    snapshots = client.snapshots(collection)
+    if collection and not snapshots:
+        others = sorted({one.collection for one in client.snapshots() if one.collection})
+        complain(f"there is no snapshot of {collection!r}; of: {', '.join(others) or 'none'}")
+    out.records(map(asdict, snapshots), COLUMNS)
 
 
 def create_snapshot(
