@@ -15,6 +15,7 @@ from latentspace.cli.reading import Reader
 from latentspace.inputs import ImageInput, TextInput
 from tests.client.fake.world import WORDS, vector_of, words_matrix
 from tests.client.test_cli import Run, run
+from tests.long import examples
 
 __all__ = ["run"]  # a fixture
 
@@ -181,7 +182,7 @@ NAMES = st.text(st.characters(exclude_characters="\0\r\n", codec="utf-8"), min_s
 
 
 @given(NAMES, st.sampled_from(["/", "./", "~/", "x/", ""]), st.sampled_from([".jpg", ".TIFF", ""]))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=examples(100))
 def test_made_up_paths(name: str, before: str, after: str) -> None:
     argument = before + name + after
     readings = list(Reader(Kind.TEXT, images=True, guesses=True).read(argument))

@@ -21,6 +21,7 @@ from latentspace.cli.operations import SHOWN
 from latentspace.cli.output import Output
 from latentspace.cli.progress import age_text
 from tests.client.test_cli import PROGRAM, environment
+from tests.long import examples
 
 WIDTH = 80
 
@@ -131,7 +132,7 @@ CELLS = st.one_of(
 
 
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys("abcd", CELLS)), min_size=1, max_size=5))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=examples(100))
 def test_any_table_fits_and_breaks_no_word(records: list[dict[str, Any]]) -> None:
     os.environ["COLUMNS"] = str(WIDTH)
     lines = printed(records, list("abcd"))
