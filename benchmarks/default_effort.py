@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from benchmarks.filtered import around, chance
 from benchmarks.search import load
 from benchmarks.timing import print_table
-from embedders.vectors import FloatRows
+from benchmarks.truth import true_neighbours
+from embedders.vectors import FloatRows, IndexArray
 from index.base import SearchRequest
 from index.collection import FaissCollection
 from index.engine import FaissEngine
@@ -56,7 +57,7 @@ class Sieve:
 
     name: str
     mask: Mask
-    truth: NDArray[np.int64]
+    truth: IndexArray
     inside: Mask
 
 
@@ -94,30 +95,9 @@ def make_sieves(rows: FloatRows, queries: FloatRows, metric: Metric) -> Iterator
     for share in SHARES:
         masks[f"random_{share}"] = chance(len(rows), share)
         masks[f"around_{share}"] = around(rows, labels, share)
-    nearest = brute_force(rows, queries, masks["all"], metric)[:, 0]
+    nearest = true_neighbours(rows, queries, 1, metric)[:, 0]
     for name, mask in masks.items():
-        yield Sieve(name, mask, brute_force(rows, queries, mask, metric), mask[nearest])
-
-
-def brute_force(
-    rows: FloatRows, queries: FloatRows, mask: Mask, metric: Metric
-) -> NDArray[np.int64]:
-    """Positions int64 (q, K) of the nearest rows that pass, by float64 arithmetic alone."""
-    passing = np.flatnonzero(mask)
-    wide = queries.astype(np.float64)
-    best = [np.empty((len(queries), 0))]
-    found = [np.empty((len(queries), 0), dtype=np.int64)]
-    for start in range(0, len(passing), 1 << 15):
-        places = passing[start : start + (1 << 15)]
-        block = rows[places].astype(np.float64)
-        scores = wide @ block.T
-        if metric is Metric.L2:
-            scores = 2 * scores - (block * block).sum(axis=1)
-        kept = np.argsort(-scores, axis=1)[:, :K]
-        best.append(np.take_along_axis(scores, kept, axis=1))
-        found.append(places[kept])
-    order = np.argsort(-np.concatenate(best, axis=1), axis=1)[:, :K]
-    return np.take_along_axis(np.concatenate(found, axis=1), order, axis=1)
+        yield Sieve(name, mask, true_neighbours(rows, queries, K, metric, mask), mask[nearest])
 
 
 def measure(
