@@ -1,17 +1,19 @@
 """What a vector can be made from: `text`, `image`, `key`, `vector`, `point`."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latentspace.enums import Modality
-from latentspace.errors import InvalidArgumentError
+from latentspace.errors import InvalidArgumentError, LatentspaceError
 from latentspace.images import ImageSource, image_bytes
+from latentspace.sifting import Sieve
 from latentspace.spaces import common_space
 from latentspace.v1 import types_pb2
-from latentspace.vectors import VectorLike, VectorsLike, as_row, as_rows
+from latentspace.vectors import VectorLike, VectorsLike, as_row, checked_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,16 @@ class KeyInput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VectorInput:
-    """A vector, float32 (dim,), its space and what it was made from, where the caller knows."""
+    """A vector, float32 (dim,), its space and what it was made from, where the caller knows.
+
+    Args:
+        error: why it cannot be sent, or None.
+    """
 
     values: NDArray[np.float32]
     space_id: str = ""
     modality: Modality | None = None
+    error: LatentspaceError | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +102,21 @@ def input_message(item: Input) -> types_pb2.Input:
     """
     match item:
         case TextInput():
-            return types_pb2.Input(text=_string(item.value, "text"))
+            return types_pb2.Input(text=checked_string(item.value, "text"))
         case KeyInput():
-            return types_pb2.Input(key=_string(item.value, "key"))
+            return types_pb2.Input(key=checked_string(item.value, "key"))
         case ImageInput():
             return types_pb2.Input(image=image_bytes(item.source))
         case VectorInput():
+            if item.error is not None:
+                raise item.error
             space_id = item.space_id or common_space([item.values])
             values = types_pb2.Vector(values=item.values, space_id=space_id)
             return types_pb2.Input(vector=values)
         case PointInput():
             where = types_pb2.PointRef(
                 collection=item.collection,
-                id=_string(item.id, "point"),
+                id=checked_string(item.id, "point"),
                 vector_name=item.vector_name,
             )
             return types_pb2.Input(point=where)
@@ -155,7 +164,15 @@ def plural_inputs(
         return map(KeyInput, keys)
     if points is not None:
         return (p if isinstance(p, PointInput) else PointInput(p) for p in points)
-    return map(VectorInput, as_rows(vectors if vectors is not None else ()).astype(np.float32))
+    rows, errors = checked_rows(() if vectors is None else vectors)
+    numbers = rows.astype(np.float32)
+    return (VectorInput(numbers[i], error=errors.get(i)) for i in range(len(numbers)))
+
+
+def input_sieve(**kinds: Any) -> Sieve[Input, types_pb2.Input]:
+    """`plural_inputs` as messages, where those that cannot be sent fail alone."""
+    items = plural_inputs(**kinds)
+    return Sieve(items, input_message, next(n for n, value in kinds.items() if value is not None))
 
 
 def only_one(given: Iterable[str]) -> str:
@@ -173,14 +190,30 @@ def only_one(given: Iterable[str]) -> str:
 
 def strings(values: str | Sequence[str], name: str) -> list[str]:
     """A list of strings; one string stands for itself, never for its letters."""
-    return [_string(v, name) for v in ([values] if isinstance(values, str) else values)]
+    if isinstance(values, str):
+        return [checked_string(values, name)]
+    return [checked_string(value, f"{name}[{i}]") for i, value in enumerate(values)]
 
 
-def _string(value: str, name: str) -> str:
+def checked_string(value: object, name: str) -> str:
+    """The same string.
+
+    Raises:
+        InvalidArgumentError: none, or not valid Unicode.
+    """
     if not isinstance(value, str):
-        raise InvalidArgumentError(f"{name}: expected a string, got {value!r:.80}")
+        raise InvalidArgumentError(
+            f"{name}: expected a string, got {value!r:.80}; {_string_cure(value, name)}"
+        )
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise InvalidArgumentError(f"{name}: {value!r:.80} is not valid Unicode") from error
     return value
+
+
+def _string_cure(value: object, name: str) -> str:
+    missing = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+    if missing:
+        return "it is missing: leave it out, or fill it"
+    return "pass str(id)" if name.startswith("id") else "pass str(value)"

@@ -19,12 +19,15 @@ def numbers_of(values: Any, name: str) -> tuple[NDArray[Any], BadRows]:
     Raises:
         InvalidArgumentError: the whole is of another dtype, such as complex numbers or strings.
     """
+    listed = not hasattr(values, "dtype") and isinstance(values, list | tuple)
     try:
         array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
     except (ValueError, TypeError, RuntimeError):
         return _row_by_row(values, name)
-    if array.dtype.kind == "O":
-        return _row_by_row(array, name)
+    # in a list one row may have made all of them strings, or lost its mask
+    odd = listed and (array.dtype.kind not in "fiub" or any(map(np.ma.isMaskedArray, values)))
+    if odd or array.dtype.kind == "O":
+        return _row_by_row(values if odd else array, name)
     _check_dtype(array.dtype, name)
     rows, beyond = _float32(np.ma.getdata(array))
     errors: BadRows = {
@@ -40,9 +43,7 @@ def numbers_of(values: Any, name: str) -> tuple[NDArray[Any], BadRows]:
 
 def _row_by_row(values: Any, name: str) -> tuple[NDArray[Any], BadRows]:
     """A list or column of vectors of which some may be none."""
-    if np.ndim((getattr(values, "dtype", None) and values) or ()) == 0 and not isinstance(
-        values, Iterable
-    ):
+    if getattr(values, "ndim", 1) == 0 or not isinstance(values, Iterable):
         raise InvalidArgumentError(f"{name}: not an array of numbers, got {values!r:.60}")
     errors: BadRows = {}
     rows: list[NDArray[np.float32]] = []
@@ -69,7 +70,7 @@ def _row(value: Any) -> NDArray[np.float32]:
         raise ValueError("it has masked numbers")
     array = np.asarray(value)
     if array.dtype.kind == "O":  # Decimals, Fractions, missing values
-        array = np.array([float(one) for one in array.ravel()]).reshape(array.shape)
+        array = np.array([_number(one) for one in array.ravel()]).reshape(array.shape)
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
         raise TypeError(f"of dtype {array.dtype}")
     if array.ndim != 1:
@@ -78,6 +79,12 @@ def _row(value: Any) -> NDArray[np.float32]:
     if beyond is not None and beyond.any():
         raise ValueError("a number is beyond the range of float32")
     return row.astype(np.float32)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{value!r:.40} is no number")
+    return float(value)
 
 
 def _float32(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

@@ -208,7 +208,7 @@ def test_items_of_writes_that_fail_keep_their_places(client: Client) -> None:
         ({"ids": ["a"], "vectors": np.zeros((1, DIM)), "payloads": [3]}, r"payloads\[0\]"),
         ({"ids": ["a"], "vectors": np.zeros((1, DIM)), "texts": ["x"]}, "exactly one"),
         ({"ids": ["a"]}, "exactly one"),
-        ({"ids": [3], "texts": ["x"]}, "ids: expected a string"),
+        ({"ids": [3], "texts": ["x"]}, r"ids\[0\]: expected a string, got 3; pass str\(id\)"),
     ],
 )
 def test_bad_writes_are_refused_before_sending(

@@ -8,9 +8,14 @@ from latentspace.calls import CallKind
 from latentspace.enums import AnalogyMethod
 from latentspace.images import ImageSource
 from latentspace.inputs import PointInput, only_one, plural_inputs
-from latentspace.requests.analogies import Question, analogy_frame, analogy_requests
+from latentspace.requests.analogies import (
+    Question,
+    analogy_frame,
+    analogy_requests,
+    question_message,
+)
 from latentspace.requests.keywords import check_keywords
-from latentspace.requests.queries import QueryLike, WordLike
+from latentspace.requests.queries import QueryLike, WordLike, query_message
 from latentspace.requests.search import (
     SEARCH_KEYWORDS,
     SearchOptions,
@@ -24,9 +29,10 @@ from latentspace.requests.single import check_pageable, single_request
 from latentspace.results.listing import Listing
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.results.search import Match, SearchResult, matches_of, result_of
+from latentspace.sifting import Sieve, Sifted
 from latentspace.status import error_from_status
 from latentspace.v1 import search_service_pb2
-from latentspace.vectors import VectorLike, VectorsLike, as_rows
+from latentspace.vectors import VectorLike, VectorsLike, checked_rows
 
 
 class AsyncSearchCalls(AsyncCalls):
@@ -153,18 +159,28 @@ class AsyncSearchCalls(AsyncCalls):
             named: dict[str, object] = {"vectors": vectors, "queries": queries, "texts": texts}
             named |= {"images": images, "keys": keys, "points": points}
             only_one(name for name, given in named.items() if given is not None)
-        items = queries or ()
-        if vectors is None and queries is None:
-            items = plural_inputs(texts=texts, images=images, keys=keys, points=points)
-        requests = (
-            query_requests(frame, items, self._rpc.options)
-            if vectors is None
-            else vector_requests(frame, as_rows(vectors, space_id=space_id), self._rpc.options)
-        )
+        if vectors is None:
+            items: Iterable[QueryLike] = queries or ()
+            name = "queries"
+            if queries is None:
+                kinds = {"texts": texts, "images": images, "keys": keys, "points": points}
+                name = only_one(name for name, given in kinds.items() if given is not None)
+                items = plural_inputs(texts=texts, images=images, keys=keys, points=points)
+            sieve = Sieve(items, query_message, name)
+            requests = query_requests(frame, sieve, self._rpc.options)
+        else:
+            rows, errors = checked_rows(vectors, space_id=space_id)
+            good = [i for i in range(len(rows)) if i not in errors]
+            sifted = Sifted(len(rows), good, errors)
+            requests = iter(())
+            if good or not errors:
+                sent = rows[good] if errors else rows
+                requests = vector_requests(frame, sent, self._rpc.options)
         parts = await self._rpc.unary_parts(
             self._stubs.search.Search, requests, CallKind.SEARCH, timeout_s, query_count
         )
-        result = result_of(parts, hits_wanted(frame))
+        sifted = sieve.whole() if vectors is None else sifted
+        result = result_of(parts, hits_wanted(frame), sifted)
         raise_failed(result.errors, len(result), result, on_error)
         return result
 
@@ -194,7 +210,9 @@ class AsyncSearchCalls(AsyncCalls):
             NotFoundError: a key is not in the vocabulary; close spellings are named.
         """
         frame = analogy_frame(collection, method, k, vocabulary_limit, include_inputs, with_payload)
-        requests = analogy_requests(frame, [(positive, negative)], self._rpc.options)
+        requests = analogy_requests(
+            frame, [question_message((positive, negative))], self._rpc.options
+        )
         reply = await self._rpc.unary(
             self._stubs.search.Analogy, next(requests), CallKind.SEARCH, timeout_s
         )
@@ -225,14 +243,15 @@ class AsyncSearchCalls(AsyncCalls):
             PartialError: some questions failed; its `result` has the others.
         """
         frame = analogy_frame(collection, method, k, vocabulary_limit, include_inputs, with_payload)
+        sieve = Sieve(questions, question_message, "questions")
         parts = await self._rpc.unary_parts(
             self._stubs.search.Analogy,
-            analogy_requests(frame, questions, self._rpc.options),
+            analogy_requests(frame, sieve, self._rpc.options),
             CallKind.SEARCH,
             timeout_s,
             lambda request: len(request.questions),
         )
-        result = result_of(parts, k)
+        result = result_of(parts, k, sieve.whole())
         raise_failed(result.errors, len(result), result, on_error)
         return result
 

@@ -39,32 +39,29 @@ def analogy_frame(
 
 def analogy_requests(
     frame: search_service_pb2.AnalogyRequest,
-    questions: Iterable[Question],
+    questions: Iterable[search_service_pb2.AnalogyQuestion],
     options: ClientOptions,
 ) -> Iterator[search_service_pb2.AnalogyRequest]:
-    """The parts of a batch of questions.
-
-    Raises:
-        InvalidArgumentError: there are none, or one has no words.
-    """
+    """The parts of a batch of questions."""
     hit = _HIT_WITH_PAYLOAD_BYTES if frame.with_payload else _HIT_BYTES
-    empty = True
     for part in split(
-        map(_question_message, questions),
+        questions,
         search_service_pb2.AnalogyQuestion.ByteSize,
         max_items=max(1, min(MAX_QUESTIONS, options.chunk_bytes // (hit * frame.k))),
         chunk_bytes=options.chunk_bytes,
         max_bytes=options.max_message_bytes,
     ):
-        empty = False
         request = search_service_pb2.AnalogyRequest(questions=part)
         request.MergeFrom(frame)
         yield request
-    if empty:
-        raise InvalidArgumentError("the batch is empty; pass at least one question")
 
 
-def _question_message(question: Question) -> search_service_pb2.AnalogyQuestion:
+def question_message(question: Question) -> search_service_pb2.AnalogyQuestion:
+    """The wire form of a question.
+
+    Raises:
+        InvalidArgumentError: not (positives, negatives), or without any.
+    """
     try:
         positive, negative = question
     except (TypeError, ValueError) as error:

@@ -10,9 +10,10 @@ from latentspace.errors import AlreadyExistsError, InvalidArgumentError
 from latentspace.images import ImageSource
 from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, input_message, only_one
 from latentspace.inputs import strings as string_list
-from latentspace.requests.embedding import input_parts
+from latentspace.requests.embedding import InputSieve, input_parts
 from latentspace.requests.options import EmbedOptions, embed_options
 from latentspace.results.classification import LabelSet
+from latentspace.sifting import Sieve
 from latentspace.v1 import classification_service_pb2, search_service_pb2
 
 MAX_PAIRS = 128
@@ -98,18 +99,14 @@ def classify_frame(
 
 def classify_requests(
     frame: classification_service_pb2.ClassifyRequest,
-    inputs: Iterable[Input],
+    inputs: InputSieve,
     options: ClientOptions,
 ) -> Iterator[classification_service_pb2.ClassifyRequest]:
     """The parts of a batch."""
-    empty = True
     for part in input_parts(inputs, options):
-        empty = False
         request = classification_service_pb2.ClassifyRequest(inputs=part)
         request.MergeFrom(frame)
         yield request
-    if empty:
-        raise InvalidArgumentError("the batch is empty; pass at least one item")
 
 
 def pair_inputs(
@@ -117,17 +114,23 @@ def pair_inputs(
     texts: Iterable[tuple[str, str]] | None,
     images: Iterable[tuple[ImageSource, ImageSource]] | None,
     keys: Iterable[tuple[str, str]] | None,
-) -> Iterator[tuple[Input, Input]]:
-    """The pairs of the one keyword that is given."""
+) -> Sieve[tuple[Input, Input], search_service_pb2.InputPair]:
+    """The pairs of the one keyword that is given, where those that cannot be sent fail alone."""
     given = {"pairs": pairs, "texts": texts, "images": images, "keys": keys}
-    only_one(name for name, value in given.items() if value is not None)
+    name = only_one(name for name, value in given.items() if value is not None)
+    items = _pairs(pairs or (), "pairs")
     if texts is not None:
-        return ((TextInput(a), TextInput(b)) for a, b in _pairs(texts, "texts"))
+        items = ((TextInput(a), TextInput(b)) for a, b in _pairs(texts, "texts"))
     if images is not None:
-        return ((ImageInput(a), ImageInput(b)) for a, b in _pairs(images, "images"))
+        items = ((ImageInput(a), ImageInput(b)) for a, b in _pairs(images, "images"))
     if keys is not None:
-        return ((KeyInput(a), KeyInput(b)) for a, b in _pairs(keys, "keys"))
-    return _pairs(pairs or (), "pairs")
+        items = ((KeyInput(a), KeyInput(b)) for a, b in _pairs(keys, "keys"))
+    return Sieve(items, _pair_message, name)
+
+
+def _pair_message(pair: tuple[Input, Input]) -> search_service_pb2.InputPair:
+    first, second = map(input_message, pair)
+    return search_service_pb2.InputPair(first=first, second=second)
 
 
 def _pairs(values: Iterable[tuple[T, T]], name: str) -> Iterator[tuple[T, T]]:
@@ -144,27 +147,19 @@ def _pairs(values: Iterable[tuple[T, T]], name: str) -> Iterator[tuple[T, T]]:
 
 def compare_requests(
     model: str,
-    pairs: Iterable[tuple[Input, Input]],
+    pairs: Iterable[search_service_pb2.InputPair],
     threshold: float | None,
     embed: EmbedOptions | None,
     options: ClientOptions,
 ) -> Iterator[search_service_pb2.CompareRequest]:
     """The parts of a batch of pairs."""
-    messages = (
-        search_service_pb2.InputPair(first=input_message(a), second=input_message(b))
-        for a, b in pairs
-    )
-    empty = True
     for part in split(
-        messages,
+        pairs,
         search_service_pb2.InputPair.ByteSize,
         max_items=MAX_PAIRS,
         chunk_bytes=options.chunk_bytes,
         max_bytes=options.max_message_bytes,
     ):
-        empty = False
         yield search_service_pb2.CompareRequest(
             model=model, pairs=part, threshold=threshold, options=embed_options(embed)
         )
-    if empty:
-        raise InvalidArgumentError("the batch is empty; pass at least one pair")

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from latentspace.calls import ClientOptions
 from latentspace.chunks import split
 from latentspace.errors import InvalidArgumentError
-from latentspace.inputs import Input, input_message
+from latentspace.inputs import Input
 from latentspace.requests.options import EmbedOptions, embed_options
+from latentspace.sifting import Sieve
 from latentspace.v1 import embedding_service_pb2, types_pb2
 
 # Small enough that a slow model answers a part within its deadline with others queued before
@@ -14,12 +15,15 @@ from latentspace.v1 import embedding_service_pb2, types_pb2
 MAX_ITEMS = 256
 
 
+InputSieve = Sieve[Input, types_pb2.Input]
+
+
 def input_parts(
-    inputs: Iterable[Input], options: ClientOptions, max_items: int = MAX_ITEMS
+    inputs: Iterable[types_pb2.Input], options: ClientOptions, max_items: int = MAX_ITEMS
 ) -> Iterator[list[types_pb2.Input]]:
-    """Inputs as messages, in parts; files are read as their part is made."""
+    """Inputs in parts; files are read as their part is made."""
     return split(
-        map(input_message, inputs),
+        inputs,
         types_pb2.Input.ByteSize,
         max_items=max_items,
         chunk_bytes=options.chunk_bytes,
@@ -28,25 +32,17 @@ def input_parts(
 
 
 def embed_requests(
-    model: str, inputs: Iterable[Input], embed: EmbedOptions, options: ClientOptions
+    model: str, inputs: InputSieve, embed: EmbedOptions, options: ClientOptions
 ) -> Iterator[embedding_service_pb2.EmbedRequest]:
-    """The parts of a batch, made as they are asked for.
-
-    Raises:
-        InvalidArgumentError: there are no inputs.
-    """
+    """The parts of a batch, made as they are asked for."""
     wire_options = embed_options(embed)
-    empty = True
     for part in input_parts(inputs, options):
-        empty = False
         yield embedding_service_pb2.EmbedRequest(model=model, inputs=part, options=wire_options)
-    if empty:
-        raise InvalidArgumentError("embed: the batch is empty; pass at least one input")
 
 
 def stream_requests(
     model: str,
-    inputs: Iterable[Input],
+    inputs: InputSieve,
     embed: EmbedOptions,
     options: ClientOptions,
     batch_items: int,

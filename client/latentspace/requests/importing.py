@@ -8,9 +8,10 @@ from latentspace.calls import ClientOptions
 from latentspace.chunks import split
 from latentspace.enums import Modality, to_wire
 from latentspace.errors import InvalidArgumentError
-from latentspace.inputs import Input, VectorInput, input_message
+from latentspace.inputs import Input, VectorInput, checked_string, input_message
 from latentspace.payloads import Payload, dump_payload
 from latentspace.requests.options import EmbedOptions, embed_options
+from latentspace.sifting import Sieve
 from latentspace.spaces import common_space
 from latentspace.v1 import collection_service_pb2, types_pb2
 from latentspace.vectors import as_rows, pack
@@ -26,11 +27,17 @@ class NewPoint:
 
 
 Ready = tuple[str, bytes, types_pb2.Input | VectorInput]
+PointSieve = Sieve[NewPoint, Ready]
+
+
+def sifted_points(points: Iterable[NewPoint]) -> PointSieve:
+    """Points as they are sent, where those that cannot be fail alone."""
+    return Sieve(points, _ready, "points")
 
 
 def import_requests(
     collection: str,
-    points: Iterable[NewPoint],
+    points: PointSieve,
     embed: EmbedOptions | None,
     options: ClientOptions,
     batch_items: int,
@@ -38,14 +45,14 @@ def import_requests(
     """The batches of an import, made as they are asked for; vectors and others go apart.
 
     Raises:
-        InvalidArgumentError: `batch_items` is not positive, or a point cannot be sent.
+        InvalidArgumentError: `batch_items` is not positive.
     """
     if batch_items < 1:
         raise InvalidArgumentError(f"batch_items: expected at least 1, got {batch_items!r}")
     number = 0
     for shape, run in groupby(points, _shape):
         for part in split(
-            map(_ready, run),
+            run,
             _size,
             max_items=batch_items,
             chunk_bytes=options.chunk_bytes,
@@ -58,18 +65,20 @@ def import_requests(
             number += 1
 
 
-def _shape(point: NewPoint) -> tuple[int, str] | None:
+def _shape(ready: Ready) -> tuple[int, str] | None:
     """Equal for points of one batch: dimension and space of a vector; None for other inputs."""
-    given = point.input
+    given = ready[2]
     if not isinstance(given, VectorInput):
         return None
     return len(given.values), given.space_id or common_space([given.values])
 
 
 def _ready(point: NewPoint) -> Ready:
+    if not isinstance(point, NewPoint):
+        raise InvalidArgumentError(f"expected a NewPoint, got {point!r:.80}")
     given = point.input
     item = given if isinstance(given, VectorInput) else input_message(given)
-    return point.id, dump_payload(point.payload), item
+    return checked_string(point.id, "id"), dump_payload(point.payload), item
 
 
 def _size(ready: Ready) -> int:

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from latentspace.calls import ClientOptions
 from latentspace.chunks import split
-from latentspace.errors import InvalidArgumentError, LatentspaceError
+from latentspace.errors import InvalidArgumentError
 from latentspace.filters import FilterLike, filter_message
-from latentspace.inputs import Input, input_message, strings
+from latentspace.inputs import Input, checked_string, input_message, strings
 from latentspace.payloads import Payload, dump_payload
 from latentspace.requests.options import EmbedOptions, embed_options
+from latentspace.sifting import Errors, Sieve, Sifted
 from latentspace.v1 import collection_service_pb2, filter_pb2, types_pb2
 from latentspace.vectors import pack
 
@@ -27,14 +28,19 @@ GET_ITEMS = 512
 GET_ITEMS_WITH_VECTORS = 256
 
 
+#: id, payload and, where no vector is written, the input
+WritePart = tuple[str, bytes, types_pb2.Input | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Writes:
     """Points of one call, checked as far as the client can.
 
     Args:
         positions: for each point its place in the caller's lists.
-        errors: the second and later of equal ids, by place; they are not sent, since parts
-            under way at once would leave it to chance which of them stays.
+        errors: by place, of what cannot be sent: ids, payloads and rows that are none, and the
+            second and later of equal ids, since parts under way at once would leave it to chance
+            which of them stays.
     """
 
     ids: list[str]
@@ -42,7 +48,20 @@ class Writes:
     inputs: list[Input] | None
     rows: NDArray[Any] | None
     positions: list[int]
-    errors: dict[int, LatentspaceError] = field(default_factory=dict)
+    errors: Errors = field(default_factory=dict)
+
+    def sieve(self) -> Sieve[int, WritePart]:
+        """What is sent of each point, where inputs that cannot be read fail alone."""
+        return Sieve(range(len(self.ids)), self._part, "inputs")
+
+    def _part(self, place: int) -> WritePart:
+        item = None if self.inputs is None else input_message(self.inputs[place])
+        return self.ids[place], self.payloads[place] if self.payloads else b"", item
+
+    def placed(self, sifted: Sifted, errors: Errors) -> Errors:
+        """All errors by the caller's places: of what was sent, of inputs, and of these."""
+        sent = {self.positions[i]: error for i, error in sifted.placed(errors).items()}
+        return dict(sorted((sent | self.errors).items()))
 
 
 def writes_of(
@@ -50,40 +69,52 @@ def writes_of(
     inputs: Iterable[Input] | None,
     rows: NDArray[Any] | None,
     payloads: Iterable[Payload | None] | None,
+    bad_rows: Errors | None = None,
 ) -> Writes:
     """Checks the columns of an upsert; either `inputs` or `rows` is given.
 
     Raises:
-        InvalidArgumentError: columns of different lengths, no points, or a bad payload.
+        InvalidArgumentError: columns of different lengths, or no points.
     """
     # all is checked before the first part is sent: a mistake then leaves nothing half written
-    names = strings(list(ids), "ids")
+    names = list(ids)
     items = None if inputs is None else list(inputs)
-    dumped = [dump_payload(p, f"payloads[{i}]") for i, p in enumerate(payloads or ())]
+    own = None if payloads is None else list(payloads)
     given = len(items) if items is not None else len(rows) if rows is not None else 0
-    _check_lengths(len(names), given, len(dumped) if payloads is not None else None)
+    _check_lengths(len(names), given, None if own is None else len(own))
+    dumped: dict[int, bytes] = {}
+    errors: Errors = dict(bad_rows or {})
     first: dict[str, int] = {}
-    positions = [i for i, name in enumerate(names) if first.setdefault(name, i) == i]
-    if len(positions) == len(names):
-        return Writes(names, dumped, items, rows, positions)
-    repeated = {
-        i: InvalidArgumentError(f"ids[{i}]: {name!r:.80} stands at position {first[name]} already")
-        for i, name in enumerate(names)
-        if first[name] != i
-    }
+    for i, name in enumerate(names):
+        if i in errors:
+            continue
+        try:
+            _check_id(name, i, first)
+            dumped[i] = b"" if own is None else dump_payload(own[i], f"payloads[{i}]")
+        except InvalidArgumentError as error:
+            errors[i] = error
+    positions = list(dumped)
     return Writes(
         ids=[names[i] for i in positions],
-        payloads=[dumped[i] for i in positions] if dumped else [],
+        payloads=[] if own is None else list(dumped.values()),
         inputs=None if items is None else [items[i] for i in positions],
-        rows=None if rows is None else rows[positions],
+        rows=rows if rows is None or len(positions) == len(names) else rows[positions],
         positions=positions,
-        errors=dict(repeated),
+        errors=errors,
     )
+
+
+def _check_id(name: object, position: int, first: dict[str, int]) -> None:
+    field = f"ids[{position}]"
+    known = first.setdefault(checked_string(name, field), position)
+    if known != position:
+        raise InvalidArgumentError(f"{field}: {name!r:.80} stands at position {known} already")
 
 
 def upsert_requests(
     collection: str,
     writes: Writes,
+    sieve: Sieve[int, WritePart],
     options: ClientOptions,
     *,
     embed: EmbedOptions | None = None,
@@ -92,7 +123,7 @@ def upsert_requests(
     """The parts of a write, made as they are asked for."""
     wire_options = embed_options(embed)
     start = 0
-    for part in _write_parts(writes, options):
+    for part in _write_parts(writes, sieve, options):
         rows = None if writes.rows is None else writes.rows[start : start + len(part)]
         yield collection_service_pb2.UpsertPointsRequest(
             collection=collection,
@@ -109,15 +140,11 @@ def upsert_requests(
 
 
 def _write_parts(
-    writes: Writes, options: ClientOptions
-) -> Iterator[list[tuple[str, bytes, types_pb2.Input | None]]]:
+    writes: Writes, sieve: Sieve[int, WritePart], options: ClientOptions
+) -> Iterator[list[WritePart]]:
     row_bytes = 0 if writes.rows is None else writes.rows.shape[1] * writes.rows.itemsize
-    payloads = writes.payloads or [b""] * len(writes.ids)
-    inputs: Iterable[types_pb2.Input | None] = (
-        [None] * len(writes.ids) if writes.inputs is None else map(input_message, writes.inputs)
-    )
     return split(
-        zip(writes.ids, payloads, inputs, strict=True),
+        sieve,
         lambda item: (
             len(item[0]) + len(item[1]) + (row_bytes if item[2] is None else item[2].ByteSize())
         ),

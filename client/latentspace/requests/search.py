@@ -11,7 +11,6 @@ from latentspace.errors import InvalidArgumentError
 from latentspace.filters import FilterLike, filter_message
 from latentspace.requests.keywords import MAX_K, whole_number
 from latentspace.requests.options import EmbedOptions, SearchParams, embed_options, search_params
-from latentspace.requests.queries import QueryLike, query_message
 from latentspace.v1 import search_service_pb2
 from latentspace.vectors import pack
 
@@ -128,24 +127,20 @@ def vector_requests(
 
 def query_requests(
     frame: search_service_pb2.SearchRequest,
-    queries: Iterable[QueryLike],
+    queries: Iterable[search_service_pb2.Query],
     options: ClientOptions,
 ) -> Iterator[search_service_pb2.SearchRequest]:
     """The parts of a batch of other queries, made as they are asked for."""
-    empty = True
     for part in split(
-        map(query_message, queries),
+        queries,
         search_service_pb2.Query.ByteSize,
         max_items=reply_limited(MAX_RAW_QUERIES, frame, options),
         chunk_bytes=options.chunk_bytes,
         max_bytes=options.max_message_bytes,
     ):
-        empty = False
         request = search_service_pb2.SearchRequest(queries=part)
         request.MergeFrom(frame)
         yield request
-    if empty:
-        raise InvalidArgumentError("the batch is empty; pass at least one query")
 
 
 def reply_limited(

@@ -6,13 +6,14 @@ from latentspace.calls import ClientOptions
 from latentspace.errors import InvalidArgumentError
 from latentspace.images import ImageSource
 from latentspace.inputs import ImageInput, KeyInput, PointInput, TextInput, only_one
-from latentspace.requests.queries import QueryLike
+from latentspace.requests.queries import QueryLike, query_message
 from latentspace.requests.search import (
     SearchOptions,
     query_requests,
     search_frame,
     vector_requests,
 )
+from latentspace.sifting import item_error
 from latentspace.v1 import search_service_pb2
 from latentspace.vectors import VectorLike, as_row
 
@@ -52,7 +53,11 @@ def single_request(
     frame = search_frame(collection, k, **plain)
     if vector is not None:
         return next(vector_requests(frame, as_row(vector, space_id=space_id), options))
-    return next(query_requests(frame, found.values(), options))
+    name, only = next(iter(found.items()))
+    try:
+        return next(query_requests(frame, [query_message(only)], options))
+    except OSError as error:
+        raise item_error(error, name) from error
 
 
 def check_pageable(request: search_service_pb2.SearchRequest) -> None:

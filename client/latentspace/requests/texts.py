@@ -20,6 +20,8 @@ def with_texts(
 
 
 def _with_text(field: str, item: Input, payload: Payload | None) -> Payload | None:
-    if not isinstance(item, TextInput) or len(item.value) > KEPT_CHARACTERS:
+    if not isinstance(item, TextInput) or not isinstance(item.value, str):
+        return payload
+    if len(item.value) > KEPT_CHARACTERS:
         return payload
     return {field: item.value, **(payload or {})}

@@ -1,5 +1,6 @@
 """Scores of pairs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ class Comparison:
     same: bool | None
     threshold: float | None
     false_accept_rate: float | None = None
+
+
+def failed_comparison() -> Comparison:
+    """In the place of a pair that could not be sent."""
+    return Comparison(math.nan, None, None)
 
 
 def comparisons_of(reply: search_service_pb2.CompareResponse) -> list[Comparison]:

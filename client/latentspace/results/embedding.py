@@ -1,7 +1,7 @@
 """Rows of a batch, and what became of its items."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from latentspace.errors import LatentspaceError, PartialError, RowCountError
 from latentspace.results.timing import NO_TIMING, Timing
+from latentspace.sifting import Sifted
 from latentspace.spaces import Embeddings, common_space
 from latentspace.status import item_errors
 from latentspace.v1 import embedding_service_pb2
@@ -106,15 +107,22 @@ class EmbeddingBatch:
     def from_parts(
         cls,
         parts: Sequence[tuple[int, EmbedReply]],
+        sifted: Sifted | None = None,
     ) -> Self:
-        """From replies and the number of inputs that each answers."""
+        """From replies and the number of inputs that each answers.
+
+        Args:
+            sifted: which of the caller's inputs those are; None: all.
+        """
+        if not parts:
+            return cls._of_none(sifted or Sifted(0, []))
         starts = np.cumsum([0, *(count for count, _ in parts)]).tolist()
         batches = [reply.embeddings for _, reply in parts]
         placed = list(zip(starts, batches, strict=False))
         vectors = [unpack(batch.vectors) for batch in batches]
         # a part without rows may not know its dimension
         full = [rows for rows in vectors if len(rows)] or vectors[:1]
-        return cls(
+        batch = cls(
             rows=Embeddings(np.concatenate(full), common_space(full)),
             index=np.concatenate(
                 [start + np.array(b.input_index, np.int64) for start, b in placed]
@@ -131,6 +139,29 @@ class EmbeddingBatch:
             ),
             errors=item_errors((count, reply.embeddings) for count, reply in parts),
             timing=Timing.from_messages(reply.timing for _, reply in parts),
+        )
+        whole = sifted is None or sifted.count == len(sifted.places)
+        return batch if sifted is None or whole else batch._within(sifted)
+
+    @classmethod
+    def _of_none(cls, sifted: Sifted) -> Self:
+        """Of inputs none of which could be sent."""
+        none = np.zeros(0, np.int64)
+        rows, counts = Embeddings(np.zeros((0, 0), np.float32)), np.zeros(sifted.count, np.int64)
+        return cls(rows, none, "", sifted.count, counts, errors=sifted.errors)
+
+    def _within(self, sifted: Sifted) -> Self:
+        """The same batch among the inputs that could not be sent."""
+        counts = np.zeros(sifted.count, np.int64)
+        counts[sifted.places] = self.token_counts
+        return replace(
+            self,
+            index=np.array(sifted.places, np.int64)[self.index],
+            inputs=sifted.count,
+            token_counts=counts,
+            truncated=tuple(sifted.places[i] for i in self.truncated),
+            composed=tuple(sifted.places[i] for i in self.composed),
+            errors=sifted.placed(dict(self.errors)),
         )
 
 

@@ -9,6 +9,7 @@ from latentspace.errors import LatentspaceError
 from latentspace.payloads import load_payload
 from latentspace.results.listing import Listing, html_or_nothing
 from latentspace.results.timing import NO_TIMING, Timing
+from latentspace.sifting import Sifted
 from latentspace.spaces import Embeddings
 from latentspace.status import item_errors
 from latentspace.v1 import collection_service_pb2
@@ -75,11 +76,14 @@ class UpsertedBatch:
 
     @classmethod
     def from_message(
-        cls, ids: Iterable[str], message: collection_service_pb2.ImportPointsResponse
+        cls,
+        ids: Iterable[str],
+        message: collection_service_pb2.ImportPointsResponse,
+        sifted: Sifted,
     ) -> Self:
         """From the wire."""
         names = tuple(ids)
-        errors = item_errors([(len(names), message)])
+        errors = sifted.placed(item_errors([(len(sifted.places), message)]))
         return cls(names, message.written, message.version, errors)
 
 

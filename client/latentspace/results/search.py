@@ -14,6 +14,7 @@ from latentspace.payloads import load_shown_payload
 from latentspace.results.listing import Listing, html_or_nothing
 from latentspace.results.plan import SearchPlan
 from latentspace.results.timing import NO_TIMING, Timing
+from latentspace.sifting import Sifted
 from latentspace.spaces import Embeddings, common_space
 from latentspace.status import item_errors
 from latentspace.v1 import search_service_pb2
@@ -155,15 +156,21 @@ class SearchResult:
 Reply = search_service_pb2.SearchResponse | search_service_pb2.AnalogyResponse
 
 
-def result_of(parts: Sequence[tuple[int, Reply]], most: int) -> SearchResult:
+def result_of(
+    parts: Sequence[tuple[int, Reply]], most: int, sifted: Sifted | None = None
+) -> SearchResult:
     """The result of a batch from the replies to its parts, each with the queries it answers.
 
     Args:
         most: matches that were asked for, of each query.
+        sifted: which of the caller's queries were sent; None: all.
     """
     replies = [reply for _, reply in parts]
     columns = [reply.results for reply in replies]
-    counts = np.concatenate([np.array(c.counts, np.int64) for c in columns])
+    answered = np.array([count for c in columns for count in c.counts], np.int64)
+    sifted = sifted or Sifted(len(answered), list(range(len(answered))))
+    counts = np.zeros(sifted.count, np.int64)
+    counts[sifted.places] = answered
     inside = np.arange(max(most, counts.max(initial=0))) < counts[:, None]
     ids = [one for c in columns for one in c.ids]
     payloads = [one for c in columns for one in c.payloads]
@@ -174,11 +181,11 @@ def result_of(parts: Sequence[tuple[int, Reply]], most: int) -> SearchResult:
     searches = [r for r in replies if isinstance(r, search_service_pb2.SearchResponse)]
     return SearchResult(
         ids=_grid(_objects(ids), inside, ""),
-        scores=_grid(np.concatenate([floats(c.scores) for c in columns]), inside, NO_SCORE),
+        scores=_grid(floats(b"".join(c.scores for c in columns)), inside, NO_SCORE),
         counts=counts,
         vectors=_vector_grid(rows, inside) if rows else None,
-        errors=item_errors(parts),
-        space_id=replies[0].space_id,
+        errors=sifted.placed(item_errors(parts)),
+        space_id=replies[0].space_id if replies else "",
         plans=tuple(SearchPlan.from_message(r.plan) for r in searches if r.HasField("plan")),
         next_page_token=searches[0].next_page_token if len(searches) == 1 else "",
         timing=Timing.from_messages(reply.timing for reply in replies),

@@ -7,7 +7,7 @@ from latentspace.calls import CallKind
 from latentspace.enums import Activation
 from latentspace.errors import AlreadyExistsError
 from latentspace.images import ImageSource
-from latentspace.inputs import Input, plural_inputs
+from latentspace.inputs import Input, input_sieve
 from latentspace.requests.classification import (
     check_same_labels,
     classify_frame,
@@ -18,7 +18,7 @@ from latentspace.requests.classification import (
 )
 from latentspace.requests.options import EmbedOptions
 from latentspace.results.classification import Label, LabelSet, labels_of
-from latentspace.results.comparison import Comparison, comparisons_of
+from latentspace.results.comparison import Comparison, comparisons_of, failed_comparison
 from latentspace.results.listing import Listing
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.status import item_errors
@@ -75,7 +75,7 @@ class ClassificationCalls(Calls):
             logit_scale=logit_scale,
             options=options,
         )
-        items = plural_inputs(inputs=inputs, texts=texts, images=images, keys=keys, vectors=vectors)
+        items = input_sieve(inputs=inputs, texts=texts, images=images, keys=keys, vectors=vectors)
         parts = self._rpc.unary_parts(
             self._stubs.classification.Classify,
             classify_requests(frame, items, self._rpc.options),
@@ -83,8 +83,9 @@ class ClassificationCalls(Calls):
             timeout_s,
             lambda request: len(request.inputs),
         )
-        result = labels_of([reply for _, reply in parts])
-        raise_failed(item_errors(parts), len(result), result, on_error)
+        sifted = items.whole()
+        result = Listing(sifted.spread(labels_of([reply for _, reply in parts]), list[Label]))
+        raise_failed(sifted.placed(item_errors(parts)), len(result), result, on_error)
         return result
 
     def create_label_set(
@@ -169,11 +170,12 @@ class ClassificationCalls(Calls):
         Raises:
             PartialError: some pairs failed; its `result` has the others.
         """
+        sieve = pair_inputs(pairs, texts, images, keys)
         parts = self._rpc.unary_parts(
             self._stubs.search.Compare,
             compare_requests(
                 model,
-                pair_inputs(pairs, texts, images, keys),
+                sieve,
                 threshold,
                 options,
                 self._rpc.options,
@@ -182,6 +184,8 @@ class ClassificationCalls(Calls):
             timeout_s,
             lambda request: len(request.pairs),
         )
-        result = Listing(pair for _, reply in parts for pair in comparisons_of(reply))
-        raise_failed(item_errors(parts), len(result), result, on_error)
+        sifted = sieve.whole()
+        scored = [pair for _, reply in parts for pair in comparisons_of(reply)]
+        result = Listing(sifted.spread(scored, failed_comparison))
+        raise_failed(sifted.placed(item_errors(parts)), len(result), result, on_error)
         return result

@@ -6,7 +6,7 @@ from typing import Unpack
 
 from latentspace.calls import CallKind
 from latentspace.images import ImageSource
-from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, only_one, plural_inputs
+from latentspace.inputs import ImageInput, Input, KeyInput, TextInput, input_sieve, only_one
 from latentspace.requests.embedding import MAX_ITEMS, embed_requests, stream_requests
 from latentspace.requests.keywords import check_keywords
 from latentspace.requests.options import EMBED_KEYWORDS, EmbedOptions
@@ -86,7 +86,7 @@ class EmbeddingCalls(Calls):
             PartialError: some items failed; its `result` is the batch.
         """
         check_keywords(self.embed_batch, options, EMBED_KEYWORDS)
-        items = plural_inputs(inputs=inputs, texts=texts, images=images, keys=keys)
+        items = input_sieve(inputs=inputs, texts=texts, images=images, keys=keys)
         parts = self._rpc.unary_parts(
             self._stubs.embedding.Embed,
             embed_requests(model, items, options, self._rpc.options),
@@ -94,7 +94,7 @@ class EmbeddingCalls(Calls):
             timeout_s,
             lambda request: len(request.inputs),
         )
-        batch = EmbeddingBatch.from_parts(parts)
+        batch = EmbeddingBatch.from_parts(parts, items.whole())
         if on_error == "raise":
             batch.raise_errors()
         return batch
@@ -120,7 +120,8 @@ class EmbeddingCalls(Calls):
         that loses its connection goes on with the batches that were not answered.
 
         Args:
-            batch_items: items of a batch, the last apart; large items make smaller batches.
+            batch_items: items of a batch that are sent; the last has fewer, and so have batches of
+                large items. Those that cannot be sent go with the batch after them.
             on_error: "return" gives what failed in each batch's `errors`; else the first batch
                 with a failed item ends the stream.
             timeout_s: seconds for the whole stream; None is no limit.
@@ -130,7 +131,7 @@ class EmbeddingCalls(Calls):
             PartialError: some items of a batch failed; its `result` is the batch.
         """
         check_keywords(self.embed_stream, options, EMBED_KEYWORDS)
-        items = plural_inputs(inputs=inputs, texts=texts, images=images, keys=keys)
+        items = input_sieve(inputs=inputs, texts=texts, images=images, keys=keys)
         replies = self._rpc.exchange(
             self._stubs.embedding.EmbedStream,
             stream_requests(model, items, options, self._rpc.options, batch_items),
@@ -138,7 +139,13 @@ class EmbeddingCalls(Calls):
             timeout_s,
         )
         for request, reply in replies:
-            batch = EmbeddingBatch.from_parts([(len(request.inputs), reply)])
+            sent = len(request.inputs)
+            batch = EmbeddingBatch.from_parts([(sent, reply)], items.taken(sent))
+            if on_error == "raise":
+                batch.raise_errors()
+            yield batch
+        if (rest := items.rest()).count:  # the last of all could not be sent
+            batch = EmbeddingBatch.from_parts([], rest)
             if on_error == "raise":
                 batch.raise_errors()
             yield batch

@@ -1,13 +1,14 @@
 """Calls that write any number of points."""
 # Generated from aio/importing.py by scripts/generate_sync_client.py; edit that.
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike, fspath
 from typing import Any
 
 from latentspace.calls import CallKind
 from latentspace.payloads import dump_payload
-from latentspace.requests.importing import NewPoint, import_requests
+from latentspace.requests.importing import NewPoint, import_requests, sifted_points
 from latentspace.requests.options import EmbedOptions
 from latentspace.requests.points import MAX_INPUTS
 from latentspace.results.partial import OnError, raise_failed
@@ -47,14 +48,22 @@ class ImportCalls(OperationCalls):
         Raises:
             PartialError: some points of a batch were refused; its `result` is the batch.
         """
+        named: deque[str] = deque()
+        sieve = sifted_points(_noting(points, named))
         replies = self._rpc.exchange(
             self._stubs.collections.ImportPoints,
-            import_requests(collection, points, options, self._rpc.options, batch_items),
+            import_requests(collection, sieve, options, self._rpc.options, batch_items),
             CallKind.WATCH,
             timeout_s,
         )
         for request, reply in replies:
-            batch = UpsertedBatch.from_message(request.points.ids, reply)
+            sifted = sieve.taken(len(request.points.ids))
+            ids = [named.popleft() for _ in range(sifted.count)]
+            batch = UpsertedBatch.from_message(ids, reply, sifted)
+            raise_failed(batch.errors, len(batch.ids), batch, on_error)
+            yield batch
+        if (rest := sieve.rest()).count:  # the last of all could not be sent
+            batch = UpsertedBatch(tuple(named), 0, 0, rest.errors)
             raise_failed(batch.errors, len(batch.ids), batch, on_error)
             yield batch
 
@@ -86,3 +95,10 @@ class ImportCalls(OperationCalls):
         )
         reply = self._rpc.unary(self._stubs.collections.ImportSource, request, CallKind.CREATE)
         return self._started(reply.operation, wait, timeout_s)
+
+
+def _noting(points: Iterable[NewPoint], ids: deque[str]) -> Iterator[NewPoint]:
+    """The same points; their ids are noted, since a batch names those that failed too."""
+    for point in points:
+        ids.append(str(getattr(point, "id", "")))
+        yield point

@@ -4,7 +4,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from latentspace.calls import CallKind
-from latentspace.errors import LatentspaceError
 from latentspace.filters import FilterLike, filter_message
 from latentspace.images import ImageSource
 from latentspace.inputs import Input, only_one, plural_inputs, strings
@@ -22,10 +21,11 @@ from latentspace.results.listing import Listing
 from latentspace.results.partial import OnError, raise_failed
 from latentspace.results.point import Page, Point, UpsertResult, points_of
 from latentspace.results.timing import Timing
+from latentspace.sifting import Errors
 from latentspace.status import item_errors
 from latentspace.sync.base import Calls
 from latentspace.v1 import collection_service_pb2
-from latentspace.vectors import VectorsLike, as_rows
+from latentspace.vectors import VectorsLike, checked_rows
 
 
 class PointCalls(Calls):
@@ -66,21 +66,24 @@ class PointCalls(Calls):
             PartialError: some points were refused, the others are on disk.
         """
         rows = items = None
+        bad_rows: Errors = {}
         if vectors is None:
             items = plural_inputs(inputs=inputs, texts=texts, images=images, keys=keys)
         else:
             others = {"texts": texts, "images": images, "keys": keys, "inputs": inputs}
             only_one(["vectors", *(name for name, given in others.items() if given is not None)])
-            rows = as_rows(vectors, space_id=space_id)
+            rows, bad_rows = checked_rows(vectors, space_id=space_id)
         if keep_text and items is not None:
             listed = list(items)
             items, payloads = iter(listed), with_texts(keep_text, listed, payloads)
-        writes = writes_of(ids, items, rows, payloads)
+        writes = writes_of(ids, items, rows, payloads, bad_rows)
+        sieve = writes.sieve()
         parts = self._rpc.unary_parts(
             self._stubs.collections.UpsertPoints,
             upsert_requests(
                 collection,
                 writes,
+                sieve,
                 self._rpc.options,
                 embed=options,
                 vector_name=vector_name,
@@ -89,7 +92,7 @@ class PointCalls(Calls):
             timeout_s,
             lambda request: len(request.points.ids),
         )
-        result = _upsert_result(parts, writes.positions, writes.errors)
+        result = _upsert_result(parts, writes.placed(sieve.rest(), item_errors(parts)))
         raise_failed(result.errors, len(writes.positions) + len(writes.errors), result, on_error)
         return result
 
@@ -249,14 +252,11 @@ class PointCalls(Calls):
 
 def _upsert_result(
     parts: Sequence[tuple[int, collection_service_pb2.UpsertPointsResponse]],
-    positions: Sequence[int],
-    errors: dict[int, LatentspaceError],
+    errors: Errors,
 ) -> UpsertResult:
-    # what was sent is the caller's list without repeated ids
-    failed = errors | {positions[i]: error for i, error in item_errors(parts).items()}
     return UpsertResult(
         written=sum(reply.written for _, reply in parts),
-        version=max(reply.version for _, reply in parts),
-        errors=dict(sorted(failed.items())),
+        version=max((reply.version for _, reply in parts), default=0),
+        errors=errors,
         timing=Timing.from_messages(reply.timing for _, reply in parts),
     )
