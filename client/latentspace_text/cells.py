@@ -1,7 +1,8 @@
 """Rows of CSV and its kin, which resume only where a row is known to end.
 
 A cell that begins with a double quote ends at the next one that is not doubled, lines between
-them included; quotes further on in a cell are letters. What cannot be a row is faulty by itself.
+them included; quotes further on in a cell are letters, but not in a row of several lines. What
+cannot be a row is faulty by itself.
 After a closing quote with letters behind it, this reading and the count of all quotes may differ
 in whether a line ends between quotes: a faulty row goes on until both say that it ended. Where
 they do not agree again within the longest row, the quote that is too many stands alone, and the
@@ -52,6 +53,8 @@ class Row(NamedTuple):
         last: its last line.
         fault: why its cells cannot be used; "" of a sound row.
         is_one: whether it is known to be a single row; a faulty one may be several.
+        has_letter_quotes: whether a cell that does not begin with a quote has one: after a faulty
+            row it may be the end of a cell.
     """
 
     line: int
@@ -59,6 +62,7 @@ class Row(NamedTuple):
     cells: list[str]
     fault: str = ""
     is_one: bool = True
+    has_letter_quotes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +119,19 @@ def read_rows(lines: Iterable[Line], form: CellFormat) -> Iterator[Row]:
             row.add(last := line)
         if row.is_broken and row.quotes % 2:
             last = _settled(row, last, pending)
-        is_one = not row.is_broken or last is first
-        cells = [] if row.fault else row.cells
-        yield Row(first.number, last.number, cells, row.fault, is_one)
+        is_unsure = row.is_broken or row.has_letter_quotes
+        if last is not first and row.has_letter_quotes:
+            row.fail(
+                "a row of several lines has a quote within a cell that does not begin with one"
+            )
+        yield Row(
+            line=first.number,
+            last=last.number,
+            cells=[] if row.fault else row.cells,
+            fault=row.fault,
+            is_one=last is first or not is_unsure,
+            has_letter_quotes=row.has_letter_quotes,
+        )
 
 
 def _sound_cells(line: Line, form: CellFormat) -> list[str] | None:
@@ -128,7 +142,8 @@ def _sound_cells(line: Line, form: CellFormat) -> list[str] | None:
     if not form.quotes or '"' not in text:
         return text.split(form.delimiter)
     try:
-        return next(csv.reader((text,), delimiter=form.delimiter, strict=True))
+        cells = next(csv.reader((text,), delimiter=form.delimiter, strict=True))
+        return None if '"' in "".join(cells) else cells
     except csv.Error:
         # several lines, a fault, or a cell over the limit that the csv module has for all its users
         return None
@@ -157,6 +172,7 @@ class _Row:
         quotes: all of its double quotes.
         quote_line: the line of the last opening quote.
         is_broken: letters follow a closing quote.
+        has_letter_quotes: see `Row`.
     """
 
     form: CellFormat
@@ -166,6 +182,7 @@ class _Row:
     quotes: int = 0
     quote_line: int = 0
     is_broken: bool = False
+    has_letter_quotes: bool = False
     letters: int = 0
 
     @property
@@ -177,9 +194,9 @@ class _Row:
         """Takes the next line in."""
         self.letters += len(line.text)
         if line.fault:
-            self._fail(f"line {line.number} {line.fault}")
+            self.fail(f"line {line.number} {line.fault}")
         if self.letters > MAX_ROW_LETTERS:
-            self._fail(f"the row has over {MAX_ROW_LETTERS} letters")
+            self.fail(f"the row has over {MAX_ROW_LETTERS} letters")
         if line.quotes % 2:
             # of a line that was too long to keep, the count of its quotes says how it ended
             self.pieces = [] if self.pieces is None else None
@@ -203,7 +220,7 @@ class _Row:
                 return
         cells = text.split(self.form.delimiter)
         if "\r" in text:
-            self._fail("a carriage return (CR) stands alone, outside of quotes")
+            self.fail("a carriage return (CR) stands alone, outside of quotes")
         self.cells += [cell.strip(" ") for cell in cells] if self.form.strips else cells
 
     def _cut_quoted(self, line: Line) -> None:
@@ -225,7 +242,8 @@ class _Row:
         end = text.find(self.form.delimiter, start)
         cell = text[start:] if end < 0 else text[start:end]
         if "\r" in cell:
-            self._fail("a carriage return (CR) stands alone, outside of quotes")
+            self.fail("a carriage return (CR) stands alone, outside of quotes")
+        self.has_letter_quotes |= '"' in cell
         self.cells.append(cell.strip(" ") if self.form.strips else cell)
         return end + 1 if end >= 0 else -1
 
@@ -243,10 +261,11 @@ class _Row:
         behind = text[inside.end() :] if end < 0 else text[inside.end() : end]
         if behind.strip(" ") if self.form.strips else behind:
             self.is_broken = True
-            self._fail(f"{behind!r:.40} follows the quote that closes a cell")
+            self.fail(f"{behind!r:.40} follows the quote that closes a cell")
         return end + 1 if end >= 0 else -1
 
-    def _fail(self, fault: str) -> None:
+    def fail(self, fault: str) -> None:
+        """Marks it as faulty; the first reason stays."""
         self.fault = self.fault or fault
 
 

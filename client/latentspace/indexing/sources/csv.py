@@ -59,8 +59,11 @@ class CsvSource(Source):
         names = self._header(rows)
         layout = self._columns.layout(names, self.name, self._lines.folder, cells=True)
         try:
+            is_after_fault = False
             for number, row in enumerate(rows, 1):
-                yield self._record(layout, names, row, number)
+                fault = _fault(row, names, is_after_fault)
+                is_after_fault = bool(fault)
+                yield self._record(layout, names, row, number, fault)
                 if not row.is_one and not layout.id:
                     raise SourceError(
                         f"{self.name}: line {row.line}: how many rows are damaged cannot be known, "
@@ -85,18 +88,12 @@ class CsvSource(Source):
         return header.cells
 
     def _record(
-        self, layout: Layout, names: list[str], row: Row, number: int
+        self, layout: Layout, names: list[str], row: Row, number: int, fault: str
     ) -> Record | BadRecord:
         place = f"{self._lines.short}:{row.line}"
-        message = ""
-        if row.fault:
-            behind = f", lines {row.line} to {row.last}" if row.last > row.line else ""
-            message = f"not a row of CSV{behind}: {row.fault}"
-        elif len(row.cells) != len(names):
-            message = f"the row has {len(row.cells)} fields, the header {len(names)}"
-        if message:
+        if fault:
             point_id = "" if layout.id else str(number)
-            return BadRecord(place, Reason.UNREADABLE, message, point_id)
+            return BadRecord(place, Reason.UNREADABLE, fault, point_id)
         return layout.record(dict(zip(names, row.cells, strict=True)), number, place)
 
     def _rows(self, lines: Iterator[Line], form: CellFormat) -> Iterator[Row]:
@@ -106,6 +103,21 @@ class CsvSource(Source):
                 yield row
             else:
                 self._blank += 1
+
+
+def _fault(row: Row, names: list[str], is_after_fault: bool) -> str:
+    """What is wrong with a row; "" where nothing is."""
+    if row.fault:
+        behind = f", lines {row.line} to {row.last}" if row.last > row.line else ""
+        return f"not a row of CSV{behind}: {row.fault}"
+    if len(row.cells) != len(names):
+        return f"the row has {len(row.cells)} fields, the header {len(names)}"
+    if is_after_fault and row.has_letter_quotes:
+        return (
+            "the row before is damaged, and a quote within a cell of this one may be the end of "
+            "a cell from there"
+        )
+    return ""
 
 
 def delimiter_of(head: list[Line], quotes: bool = True) -> str:
