@@ -7,7 +7,7 @@ from index.base import Collection
 from index.errors import RecipeError
 from index.types import SearchParameters
 from latentspace.v1 import collection_service_pb2 as pb
-from services.rpc.calls import Context
+from services.rpc.calls import Context, deadline_of
 from services.rpc.imports import Imports
 from services.rpc.operation import write_operation, write_time
 from services.rpc.shapes import read_fields, read_index, read_search, write_collection
@@ -21,6 +21,8 @@ from services.runtime.recall import measure_recall
 from services.runtime.snapshots import Snapshots
 
 DEFAULT_K, DEFAULT_SAMPLES, MAX_SAMPLES = 10, 100, 10_000
+# of all samples together, each kept as a number of 8 bytes
+MAX_NEIGHBOURS = 4_000_000
 
 
 class MaintenanceCalls:
@@ -100,10 +102,19 @@ class MaintenanceCalls:
         check_k(k, 1)
         if samples > MAX_SAMPLES:
             raise RequestError("samples", f"samples must be at most {MAX_SAMPLES}")
+        if samples * k > MAX_NEIGHBOURS:
+            raise RequestError(
+                "samples",
+                f"{samples} samples of k {k}: at most {MAX_NEIGHBOURS:,} neighbours in all; ask for"
+                " fewer samples, or a smaller k",
+            )
         collection = self._collections.get(request.collection)
         params: SearchParameters = read_search(request.params)
         pool = self._collections.pools.search
-        found = await run_in(pool, measure_recall, collection, k, samples, params, request.seed)
+        deadline = deadline_of(context)
+        found = await run_in(
+            pool, measure_recall, collection, k, samples, params, request.seed, deadline
+        )
         return pb.MeasureRecallResponse(
             recall=found.recall,
             low=found.low,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from embedders.vectors import FloatRows, IndexArray
 from index.base import Collection, SearchRequest
 from index.types import Metric, SearchParameters
+from services.runtime.deadlines import check_deadline
 
 Numbers = NDArray[np.float64]
 
@@ -25,6 +26,8 @@ NORMAL_95 = 1.96
 TIMED_EXACT = 32
 # numbers of the rows that are compared at a time: 1 MB stays in cache
 BLOCK_NUMBERS = 1 << 17
+# scores of a block for all samples: 8 MB
+BLOCK_SCORES = 1 << 20
 IDS_READ = 2000
 
 
@@ -50,22 +53,33 @@ class Sample:
 
 
 def measure_recall(
-    collection: Collection, k: int, samples: int, params: SearchParameters, seed: int
+    collection: Collection,
+    k: int,
+    samples: int,
+    params: SearchParameters,
+    seed: int,
+    deadline: float | None = None,
 ) -> Recall:
     """Searches for sampled points' neighbours, each point without itself.
 
     The interval is that of a mean over queries (normal approximation).
+
+    Args:
+        deadline: `time.monotonic()` value after which nobody wants the result.
+
+    Raises:
+        DeadlineError: it has passed.
     """
     sampled = sample(collection, samples, seed)
     if not sampled.ids:
         return Recall(1.0, 1.0, 1.0, 0, 0, 0)
     request = SearchRequest(sampled.rows, k=k + 1, params=params)
-    found, search_ns = _timed(collection, request)
+    found, search_ns = _timed(collection, request, deadline)
     exactly = replace(
         request, queries=sampled.rows[:TIMED_EXACT], params=replace(params, exact=True)
     )
-    _, exact_ns = _timed(collection, exactly)
-    best = best_scores(collection, sampled, k)
+    _, exact_ns = _timed(collection, exactly, deadline)
+    best = best_scores(collection, sampled, k, deadline)
     if not best.shape[1]:
         return Recall(1.0, 1.0, 1.0, 0, 0, 0)
     share = shares(collection, sampled, found, best)
@@ -96,11 +110,14 @@ def sample(collection: Collection, count: int, seed: int) -> Sample:
     return Sample(chosen, collection.ids_of(chosen), np.concatenate(rows))
 
 
-def best_scores(collection: Collection, sampled: Sample, k: int) -> Numbers:
+def best_scores(
+    collection: Collection, sampled: Sample, k: int, deadline: float | None = None
+) -> Numbers:
     """Scores of each sampled point's true neighbours, float64 (s, at most k), descending."""
     queries, metric = sampled.rows.astype(np.float64), collection.spec.metric
     best = np.empty((len(queries), 0))
-    for slots, rows in _small_blocks(collection):
+    for slots, rows in _small_blocks(collection, len(queries)):
+        check_deadline(deadline)
         scores = float64_scores(queries, rows, metric)
         # no point is its own neighbour
         owner, place = np.nonzero(sampled.slots[:, None] == slots)
@@ -154,8 +171,8 @@ def shares(
     return share
 
 
-def _small_blocks(collection: Collection) -> Iterator[tuple[IndexArray, FloatRows]]:
-    step = max(1, BLOCK_NUMBERS // collection.spec.dim)
+def _small_blocks(collection: Collection, samples: int) -> Iterator[tuple[IndexArray, FloatRows]]:
+    step = max(1, min(BLOCK_NUMBERS // collection.spec.dim, BLOCK_SCORES // samples))
     for slots, rows in collection.blocks():
         for start in range(0, len(rows), step):
             yield slots[start : start + step], rows[start : start + step]
@@ -176,12 +193,14 @@ def _lengths(rows: Numbers) -> Numbers:
     return np.where(lengths > 0, lengths, 1)
 
 
-def _timed(collection: Collection, request: SearchRequest) -> tuple[list[Sequence[str]], int]:
+def _timed(
+    collection: Collection, request: SearchRequest, deadline: float | None
+) -> tuple[list[Sequence[str]], int]:
     """Ids of single searches, one by one, as users' calls come, and their mean time."""
     started = time.perf_counter_ns()
-    parts = [
-        collection.search(replace(request, queries=request.queries[i : i + 1]))
-        for i in range(len(request.queries))
-    ]
+    parts = []
+    for i in range(len(request.queries)):
+        check_deadline(deadline)
+        parts.append(collection.search(replace(request, queries=request.queries[i : i + 1])))
     elapsed = time.perf_counter_ns() - started
     return [part.points.ids for part in parts], elapsed // len(parts)

@@ -11,9 +11,11 @@ import psutil
 import pytest
 
 from latentspace import Client
+from latentspace.v1 import collection_service_pb2 as pb_collections
 from latentspace.v1 import filter_pb2
 from latentspace.v1 import search_service_pb2 as pb
 from latentspace.v1 import types_pb2 as types
+from latentspace.v1.collection_service_pb2_grpc import CollectionServiceStub
 from latentspace.v1.search_service_pb2_grpc import SearchServiceStub
 from latentspace.vectors import as_rows, pack
 from services.app.local import LocalServer
@@ -154,3 +156,24 @@ def test_diversity_of_ten_thousand_candidates(server: LocalServer) -> None:
         )
     assert len(hits) == 1000
     assert watch.longest_s < 1
+
+
+def test_measuring_recall_ends_at_its_deadline(server: LocalServer) -> None:
+    options = pb_collections.MeasureRecallRequest(collection="many", k=400, samples=10_000)
+    with grpc.insecure_channel(server.address) as channel, Watch(server) as watch:
+        stub = CollectionServiceStub(channel)
+        beyond = pb_collections.MeasureRecallRequest(collection="many", k=9_999, samples=10_000)
+        with pytest.raises(grpc.RpcError, match="at most 4,000,000 neighbours"):
+            stub.MeasureRecall(beyond, timeout=10)
+        calls = [stub.MeasureRecall.future(options, timeout=1) for _ in range(4)]
+        codes = [call.code() for call in calls]
+        # the threads of searches are free again soon after
+        with Client(server.address) as client:
+            started = time.monotonic()
+            assert len(client.search("many", vector=[0.0, 0.0], k=1)) == 1
+            waited_s = time.monotonic() - started
+    assert codes == [grpc.StatusCode.DEADLINE_EXCEEDED] * 4
+    # coarse bounds: before, searches waited for over 30 s
+    assert waited_s < 3
+    assert watch.longest_s < 3
+    assert watch.grown < GIB
