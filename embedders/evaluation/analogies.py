@@ -17,7 +17,7 @@ from pydantic import Field
 
 from embedders.errors import OptionError
 from embedders.evaluation.base import Figure, Outcome, Subject
-from embedders.evaluation.bootstrap import mean_figure
+from embedders.evaluation.dyads import Dyads, mean_figure
 from embedders.evaluation.words import (
     FoldedVocabulary,
     builtin_path,
@@ -153,4 +153,21 @@ def _figures(
         groups["accuracy/syntactic"] = counted & syntactic[questions.section]
     for number, name in enumerate(questions.sections):
         groups[f"accuracy/{name}"] = counted & (questions.section == number)
-    return tuple(mean_figure(name, right[mask]) for name, mask in groups.items() if mask.any())
+    pairs = pairs_of_words(questions)
+    return tuple(
+        mean_figure(name, right[mask], pairs.part(mask))
+        for name, mask in groups.items()
+        if mask.any()
+    )
+
+
+def pairs_of_words(questions: Questions) -> Dyads:
+    """Which a:b and c:d each question is made of: a section asks for all of its pairs by pairs."""
+    halves = [
+        f"{section}\t{a}\t{b}"
+        for start in (0, 2)
+        for section, words in zip(questions.section, questions.words, strict=True)
+        for a, b in [words[start : start + 2]]
+    ]
+    numbers = np.unique(halves, return_inverse=True)[1].astype(np.intp)
+    return Dyads(numbers[: len(questions.words)], numbers[len(questions.words) :])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from embedders.vectors import FloatRows
+from embedders.vectors import FloatRows, IndexArray
 
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -24,10 +24,19 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """F1 of each split, float64 (splits,): the mean over labels, and over all decisions."""
+    """F1 of each split, float64 (splits,): the mean over labels, and over all decisions.
+
+    Args:
+        truth: labels of the nodes that have any, bool (n, l).
+        tested: nodes that each split was judged on, intp (tests,).
+        decided: the labels that each split gave them, bool (tests, l).
+    """
 
     macro_f1: Doubles
     micro_f1: Doubles
+    truth: Flags
+    tested: tuple[IndexArray, ...]
+    decided: tuple[Flags, ...]
 
 
 def classify_nodes(
@@ -59,15 +68,17 @@ def classify_nodes(
     cut = round(train_share * len(rows))
     if not 0 < cut < len(rows):
         raise ValueError(f"{len(rows)} nodes have labels: too few to split at {train_share}")
-    found = []
+    found, tested, decided = [], [], []
     for split in range(splits):
         order = np.random.default_rng((seed, split)).permutation(len(rows))
         train, test = order[:cut], order[cut:]
         scores = decide(rows[test], *fit_one_vs_rest(rows[train], flags[train]))
         given = most_probable(scores, flags[test].sum(axis=1)) if known_counts else scores >= 0
         found.append(f1_scores(flags[test], given))
+        tested.append(test)
+        decided.append(given)
     macro, micro = np.array(found).reshape(-1, 2).T
-    return Classified(macro, micro)
+    return Classified(macro, micro, flags, tuple(tested), tuple(decided))
 
 
 def fit_one_vs_rest(rows: Doubles, flags: Flags, c: float = 1.0) -> tuple[Doubles, Doubles]:

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from embedders.errors import OptionError
-from embedders.evaluation.base import Outcome, Subject
-from embedders.evaluation.bootstrap import mean_figure
+from embedders.evaluation.base import Figure, Outcome, Subject
+from embedders.evaluation.bootstrap import Floats, interval
 from embedders.evaluation.labels import read_labels
-from embedders.evaluation.node_classification import classify_nodes
+from embedders.evaluation.node_classification import Classified, classify_nodes
 from embedders.options import STRICT
 from embedders.training import Progress
 
@@ -36,7 +37,7 @@ class NodeParams:
 
 
 def evaluate(model: Subject, source: str, params: NodeParams, progress: Progress) -> Outcome:
-    """Macro and micro F1, means over the splits; `items` are splits, of which the intervals tell.
+    """Macro and micro F1, means over the splits; the intervals draw nodes.
 
     Raises:
         OptionError: not a lookup model, or too few labelled nodes that it knows.
@@ -62,8 +63,33 @@ def evaluate(model: Subject, source: str, params: NodeParams, progress: Progress
     except ValueError as error:
         raise OptionError("source", f"{Path(source).name}: {error}") from error
     progress("classifying", params.splits, params.splits)
-    figures = (
-        mean_figure("macro_f1", scores.macro_f1),
-        mean_figure("micro_f1", scores.micro_f1),
-    )
-    return Outcome(figures, float(known.mean()))
+    return Outcome(f1_figures(scores), float(known.mean()))
+
+
+def f1_figures(scores: Classified) -> tuple[Figure, Figure]:
+    """Means over the splits; a node that is drawn twice counts twice wherever it was judged."""
+    nodes = len(scores.truth)
+    made = []
+    for place, values in enumerate((scores.macro_f1, scores.micro_f1)):
+        low, high = interval(nodes, lambda drawn, place=place: drawn_f1(scores, drawn)[place])  # type: ignore[misc]
+        made.append(Figure(("macro_f1", "micro_f1")[place], float(values.mean()), low, high, nodes))
+    return made[0], made[1]
+
+
+def drawn_f1(scores: Classified, drawn: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Macro and micro F1 of drawn nodes (r, n), means over the splits, (r,) each.
+
+    A label that no drawn node has, in truth or by decision, is left out of the mean.
+    """
+    nodes = len(scores.truth)
+    rows = np.arange(len(drawn))[:, None] * nodes
+    counts = np.bincount((drawn + rows).ravel(), minlength=drawn.size).reshape(drawn.shape)
+    macro, micro = np.zeros(len(drawn)), np.zeros(len(drawn))
+    for test, decided in zip(scores.tested, scores.decided, strict=True):
+        truth, weights = scores.truth[test], counts[:, test].astype(np.float32)
+        right = weights @ (truth & decided).astype(np.float32)
+        both = weights @ (truth.astype(np.float32) + decided)
+        met = (both > 0).sum(axis=1)
+        macro += (2 * right / np.maximum(both, 1)).sum(axis=1) / np.maximum(met, 1)
+        micro += 2 * right.sum(axis=1) / np.maximum(both.sum(axis=1), 1)
+    return macro / len(scores.tested), micro / len(scores.tested)

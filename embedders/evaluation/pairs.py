@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.errors import OptionError
+from embedders.evaluation.dyads import Dyads
 from embedders.evaluation.files import Archive
+from embedders.evaluation.people import FOLDS, dealt, people_of
 from embedders.evaluation.words import read_lines
 from embedders.vectors import IndexArray
 from latentspace_text.cells import CellError, split_cells
 
-FOLDS = 10
-SEED = 0
 SAME = {"1": True, "true": True, "0": False, "false": False}
 LFW_SAME, LFW_DIFFERENT = 3, 4
 
@@ -25,12 +25,14 @@ class Pairs:
     Args:
         same: whether both are of one person, bool (n,).
         fold: 0 to 9, intp (n,).
+        people: the two people of each pair.
     """
 
     left: list[str]
     right: list[str]
     same: NDArray[np.bool_]
     fold: IndexArray
+    people: Dyads
 
 
 def read_pairs(path: Path, images: Archive) -> Pairs:
@@ -64,22 +66,18 @@ def _read_csv(path: Path, lines: list[str]) -> Pairs:
         same.append(verdict)
         fold.append(cells[3] if len(cells) > 3 else "")
     verdicts = np.array(same, np.bool_)
-    return Pairs(left, right, verdicts, _folds(path, fold, verdicts))
+    people = people_of(left, right, verdicts)
+    return Pairs(left, right, verdicts, _folds(path, fold, people), people)
 
 
-def _folds(path: Path, given: list[str], same: NDArray[np.bool_]) -> IndexArray:
-    """The file's folds; where it has none, same and different pairs are dealt out evenly."""
-    if all(given) and given:
-        names = {name: i for i, name in enumerate(sorted(set(given)))}
-        if len(names) < 2:
-            raise OptionError("source", f"{path.name}: the column of folds has only one")
-        return np.array([names[name] for name in given], np.intp)
-    fold = np.empty(len(same), np.intp)
-    rng = np.random.default_rng(SEED)
-    for verdict in (True, False):
-        places = rng.permutation(np.flatnonzero(same == verdict))
-        fold[places] = np.arange(len(places)) % FOLDS
-    return fold
+def _folds(path: Path, given: list[str], people: Dyads) -> IndexArray:
+    """The file's folds; where it has none, people are dealt out evenly."""
+    if not (given and all(given)):
+        return dealt(people)
+    names = {name: i for i, name in enumerate(sorted(set(given)))}
+    if len(names) < 2:
+        raise OptionError("source", f"{path.name}: the column of folds has only one")
+    return np.array([names[name] for name in given], np.intp)
 
 
 def _read_lfw(path: Path, lines: list[str], images: Archive) -> Pairs:
@@ -88,7 +86,7 @@ def _read_lfw(path: Path, lines: list[str], images: Archive) -> Pairs:
     folds = int(head[0]) if len(head) == 2 and head[0].isdigit() else FOLDS
     rows = rest if all(cell.isdigit() for cell in head) else [head, *rest]
     ending = _ending(images)
-    left, right, same = [], [], []
+    left, right, same, who = [], [], [], []
     for number, cells in enumerate(rows, 1):
         if len(cells) == LFW_SAME:
             cells = [cells[0], cells[1], cells[0], cells[2]]
@@ -97,9 +95,12 @@ def _read_lfw(path: Path, lines: list[str], images: Archive) -> Pairs:
         left.append(_lfw_name(cells[0], cells[1], ending))
         right.append(_lfw_name(cells[2], cells[3], ending))
         same.append(cells[0] == cells[2])
+        who.append((cells[0], cells[2]))
     # the file has its folds one after another, all of one size
     fold = np.arange(len(same)) * folds // max(1, len(same))
-    return Pairs(left, right, np.array(same, np.bool_), fold)
+    numbers = np.unique(np.array(who).reshape(-1, 2), return_inverse=True)[1].reshape(-1, 2)
+    people = Dyads(numbers[:, 0].astype(np.intp), numbers[:, 1].astype(np.intp))
+    return Pairs(left, right, np.array(same, np.bool_), fold, people)
 
 
 def _ending(images: Archive) -> str:

@@ -15,6 +15,7 @@ from embedders.base import Modality
 from embedders.errors import OptionError
 from embedders.evaluation.base import Figure, Outcome, Subject, require
 from embedders.evaluation.correlation import correlations
+from embedders.evaluation.dyads import Dyads
 from embedders.evaluation.judgements import Judgements, read_judgements
 from embedders.evaluation.tasks import TASKS
 from embedders.evaluation.words import builtin_path, embedded_words, folded_vocabulary
@@ -61,9 +62,16 @@ def evaluate(
     for suffix, pairs in sets.items():
         scores, found = similarities(model, pairs, params, progress)
         counted = np.ones(len(found), np.bool_) if params.unknown_is_zero else found
-        figures += correlations(pairs.gold[counted], scores[counted], suffix)
+        shared = words_of(pairs).part(counted)
+        figures += correlations(pairs.gold[counted], scores[counted], suffix, shared)
         known, total = known + int(found.sum()), total + len(found)
     return Outcome(tuple(figures), known / total)
+
+
+def words_of(pairs: Judgements) -> Dyads:
+    """Which word is where, so that intervals draw words."""
+    numbers = np.unique([*pairs.first, *pairs.second], return_inverse=True)[1].astype(np.intp)
+    return Dyads(numbers[: len(pairs.first)], numbers[len(pairs.first) :])
 
 
 def similarities(

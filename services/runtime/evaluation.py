@@ -26,6 +26,8 @@ from services.runtime.queueing import Priority
 from services.runtime.sources import Sources
 
 FUNCTION = "services.runtime.evaluation_job:execute"
+# its matrices are small: threads of BLAS would wait for each other ten times as long as they work
+THREADS = 1
 
 R = TypeVar("R")
 Shape = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -100,7 +102,7 @@ class Evaluation:
             return Reply({"errors": dict(one.errors)}, [one.rows.data.cast("B")])
 
         with self._jobs.scratch() as scratch:
-            found = self._jobs.run(FUNCTION, argument, scratch, report, answer)
+            found = self._jobs.run(FUNCTION, argument, scratch, report, answer, THREADS)
         return shape({"model": model, "space_id": space, "task": argument["task"], **found})
 
     async def _embed(

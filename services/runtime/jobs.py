@@ -72,6 +72,7 @@ class Jobs:
         scratch: Path,
         report: Reporter,
         answer: Answer | None = None,
+        threads: int = 0,
     ) -> Mapping[str, Any]:
         """Runs "module:function" in a child and waits for its result.
 
@@ -79,13 +80,14 @@ class Jobs:
             argument: what the function gets; JSON.
             report: told of progress; raises where the operation was cancelled.
             answer: answers what the job asks.
+            threads: of its arithmetic libraries; 0 is every core of the server's share.
 
         Raises:
             JobError: it failed, or its process died; says how.
             WorkCancelledError: the process is gone.
         """
         ours, theirs = Pipe()
-        process = self._spawn(function, theirs, scratch)
+        process = self._spawn(function, theirs, scratch, threads or self.cores)
         theirs.close()
         try:
             send(ours, "start", **argument)
@@ -96,16 +98,17 @@ class Jobs:
             _end(process)
             ours.close()
 
-    def _spawn(self, function: str, pipe: Connection, scratch: Path) -> "subprocess.Popen[bytes]":
+    def _spawn(
+        self, function: str, pipe: Connection, scratch: Path, threads: int
+    ) -> "subprocess.Popen[bytes]":
         """A fresh interpreter: a fork of a process with threads and gRPC could hang."""
-        threads = thread_variables(self.cores)
         return subprocess.Popen(
             # -P: modules of the current folder are not ours
             [sys.executable, "-P", "-m", "services.runtime.child", str(pipe.fileno()), function],
             pass_fds=[pipe.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno() if _has_descriptor() else subprocess.DEVNULL,
-            env={**os.environ, **threads, "TMPDIR": str(scratch)},
+            env={**os.environ, **thread_variables(threads), "TMPDIR": str(scratch)},
             # its own group: a signal from a terminal is not for it, and its children go with it
             start_new_session=True,
         )

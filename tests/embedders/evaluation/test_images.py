@@ -15,6 +15,7 @@ from embedders.base import EncodeOptions, Item, Modality, Region
 from embedders.errors import OptionError
 from embedders.evaluation import run
 from embedders.evaluation.cross_modal import ranks
+from embedders.evaluation.dyads import Dyads
 from embedders.evaluation.files import Archive, Images
 from embedders.evaluation.local import LocalSubject, one_row_each
 from embedders.evaluation.pairs import read_pairs
@@ -138,7 +139,7 @@ def test_ten_folds_equal_a_search_over_all_thresholds() -> None:
         counts = [((scores[~held] >= t) == truth).sum() for t in tries]
         t = tries[int(np.argmax(counts))]
         assert ((scores[held] >= t) == same[held]).tolist() == right[held].tolist()
-    figure = auc(scores, same)
+    figure = auc(scores, same, Dyads(np.arange(400), np.arange(400)))
     assert figure.value == pytest.approx(roc_auc_score(same, scores))
     assert figure.low < figure.value < figure.high
 
