@@ -19,9 +19,10 @@ from embedders.base import (
     Region,
 )
 from embedders.errors import InvalidItemError, NoFaceError, OptionError
+from embedders.face.conventions import CropConvention
 from embedders.face.cropping import Cropper, Crops
 from embedders.face.detecting.choosing import detector_of
-from embedders.face.embedding.base import FaceEmbedder, Threshold
+from embedders.face.embedding.base import EmbedderInfo, FaceEmbedder, Threshold
 from embedders.face.embedding.choosing import embedder_of
 from embedders.face.options import FaceOptions, SameAt
 from embedders.images import decode, patch_cost
@@ -36,10 +37,10 @@ class FaceEncoder(Encoder):
 
     An image gives a row for each of its faces, the largest first, each with its region; one
     without a face is a `NoFaceError`. With the option `cropped` the image is one face already:
-    its middle square gives one row, and nothing is detected.
+    its middle square gives one row, aligned as the model's option `crops` says.
 
-    The detector is no part of the space: it decides which faces are seen and how well they are
-    cut out, and not what the numbers mean.
+    Detector and `crops` are no part of the space: they decide which faces are seen and how well
+    they are cut out, and not what the numbers mean.
     """
 
     options_type: ClassVar[type[Any]] = FaceOptions
@@ -52,7 +53,12 @@ class FaceEncoder(Encoder):
         cv2.setNumThreads(1)
         detector = detector_of(options.detector, options.min_face)
         self._cropper = Cropper(
-            detector, known.eyes, known.size, options.min_quality, options.max_faces
+            detector,
+            known.eyes,
+            known.size,
+            options.min_quality,
+            options.max_faces,
+            _convention(options.crops, known),
         )
         self.info = ModelInfo(
             id=model_id,
@@ -73,10 +79,10 @@ class FaceEncoder(Encoder):
 
     @classmethod
     def load(cls, model_id: str, source: str, options: Mapping[str, Any]) -> "FaceEncoder":
-        """A model by "face-mini", a safetensors file, or the YAML of an ONNX file.
+        """A model by "face-mini", "dlib", a safetensors file, or the YAML of an ONNX file.
 
         Raises:
-            ModelFormatError, OptionError
+            ModelFormatError, OptionError, MissingExtraError
         """
         read = read_options(FaceOptions, options, f"model {model_id!r}")
         return cls(model_id, embedder_of(source), read)
@@ -122,6 +128,12 @@ class FaceEncoder(Encoder):
         index = np.repeat(np.arange(len(batch), dtype=np.intp), counts)
         regions: list[Region] = [region for crops in found for region in crops.regions]
         return Encoded(rows, index, None if options.cropped else regions)
+
+
+def _convention(crops: CropConvention, known: EmbedderInfo) -> CropConvention:
+    if crops is not CropConvention.AUTO:
+        return crops
+    return CropConvention.MODEL if known.trained_here else CropConvention.DETECT
 
 
 def _threshold(thresholds: Mapping[str, Threshold], same_at: SameAt) -> Threshold | None:

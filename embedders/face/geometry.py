@@ -63,6 +63,8 @@ LFWCROP_EYES = Eyes((0.267, 0.225), (0.733, 0.225))
 FRAME_EYES = Eyes((0.327, 0.376), (0.673, 0.376))
 # of the 112-pixel template that ArcFace and its kin were trained on (InsightFace)
 ARCFACE_EYES = Eyes((0.3419, 0.4616), (0.6565, 0.4598))
+# of dlib's 150-pixel chips with a padding of 0.25: middles of the corners of its five-point shape
+DLIB_EYES = Eyes((0.3182, 0.3143), (0.6685, 0.3142))
 
 
 def supposed_eyes(frame: Frame) -> Eyes:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from embedders.face.conventions import CropConvention
 from embedders.face.detecting.choosing import BUNDLED
 from embedders.images import DEFAULT_LIMITS, MOST_PIXELS, ImageLimits
 from embedders.options import STRICT, NamesFile
@@ -31,6 +32,9 @@ class FaceOptions:
         min_face: pixels of the smallest face, from brows to chin.
         min_quality: detections of lower confidence are left out; its meaning is the detector's.
         max_faces: keep only so many of the largest faces of an image (0: all).
+        crops: how images that are cropped faces already (the call's option cropped) were cut:
+            "model", "lfwcrop", "arcface", "dlib" or "detect"; "auto" is "model" for models trained
+            here, and "detect" for all others.
         same_at: which of the calibrated thresholds Compare uses.
         max_image_bytes: of an encoded image.
         max_image_pixels: width times height.
@@ -42,6 +46,7 @@ class FaceOptions:
     min_face: Annotated[int, Field(ge=1)] = 24
     min_quality: Annotated[float, Field(ge=0, le=1)] = 0.0
     max_faces: Annotated[int, Field(ge=0)] = 0
+    crops: CropConvention = CropConvention.AUTO
     same_at: SameAt = SameAt.BEST
     max_image_bytes: Annotated[int, Field(ge=1)] = DEFAULT_LIMITS.max_bytes
     max_image_pixels: Annotated[int, Field(ge=1, le=MOST_PIXELS)] = DEFAULT_LIMITS.max_pixels

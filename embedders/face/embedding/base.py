@@ -30,6 +30,7 @@ class EmbedderInfo:
         eyes: where the eyes are in them, as shares of the side.
         parts: what else changes its vectors.
         thresholds: of "same person" by name ("best", "far_1e-2", ...); {} where there are none.
+        trained_here: whether it learnt from crops as callers have them, without alignment.
     """
 
     dim: int
@@ -40,6 +41,7 @@ class EmbedderInfo:
     memory_bytes: int
     parts: Mapping[str, str] = field(default_factory=dict)
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
+    trained_here: bool = False
 
 
 class FaceEmbedder(ABC):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from embedders.errors import ModelFormatError
 from embedders.face.embedding.base import FaceEmbedder
+from embedders.face.embedding.dlib import SOURCE as DLIB
+from embedders.face.embedding.dlib import DlibEmbedder
 from embedders.face.embedding.onnx import OnnxEmbedder
 from embedders.face.embedding.ours import NetworkEmbedder
 from embedders.sources import model_file
@@ -13,11 +15,14 @@ DESCRIPTIONS = (".yaml", ".yml")
 
 
 def embedder_of(source: str) -> FaceEmbedder:
-    """An embedder: "face-mini", a safetensors file or its folder, or a YAML of an ONNX file.
+    """An embedder: "face-mini", "dlib", a safetensors file or its folder, or an ONNX file's YAML.
 
     Raises:
         ModelFormatError: there is none, or it is damaged.
+        MissingExtraError: the package of "dlib" is not installed.
     """
+    if source == DLIB:
+        return DlibEmbedder()
     if source.endswith(DESCRIPTIONS):
         return OnnxEmbedder(Path(source).expanduser())
     if source.endswith(".onnx"):

@@ -33,6 +33,7 @@ class NetworkEmbedder(FaceEmbedder):
             normalized=True,
             memory_bytes=4 * numbers,
             thresholds=weights.thresholds,
+            trained_here=True,
         )
 
     def embed(self, crops: Sequence[Picture]) -> FloatRows:
