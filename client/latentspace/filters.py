@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from latentspace.errors import FilterSyntaxError
+from latentspace.foreign_filters import as_ours
 from latentspace.payloads import plain_value
 from latentspace.v1 import filter_pb2
 
@@ -45,6 +46,8 @@ def _object(tree: object, path: str) -> filter_pb2.Filter:
         raise FilterSyntaxError(path, f"expected an object, got {_shown(tree)}")
     if not tree:
         raise FilterSyntaxError(path, "is empty; name a field, or leave it out")
+    if ours := as_ours(tree):
+        raise FilterSyntaxError(path, f"is written as one of Qdrant; here it is {ours}")
     parts: list[filter_pb2.Filter] = []
     for name, value in tree.items():
         parts += _member(name, value, path)

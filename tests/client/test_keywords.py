@@ -67,3 +67,12 @@ def test_values_of_another_type(
 def test_numpy_integers_are_whole_numbers(client: Client) -> None:
     numbers: dict[str, Any] = {"k": np.int64(2), "offset": np.uint8(0)}
     assert len(client.search("words", key="man", **numbers)) == 2
+
+
+@pytest.mark.parametrize("ids", ["abc", b"abc"])
+def test_one_string_is_not_a_list_of_ids(client: Client, world: World, ids: Any) -> None:
+    with pytest.raises(
+        InvalidArgumentError, match=r"ids: expected a list of ids, got b?'abc'; pass"
+    ):
+        client.upsert("words", ids, vectors=np.zeros((3, 2)))
+    assert not world.requests

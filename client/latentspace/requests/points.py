@@ -77,6 +77,10 @@ def writes_of(
         InvalidArgumentError: columns of different lengths, or no points.
     """
     # all is checked before the first part is sent: a mistake then leaves nothing half written
+    if isinstance(ids, str | bytes):
+        raise InvalidArgumentError(
+            f"ids: expected a list of ids, got {ids!r:.80}; pass [{ids!r:.80}]"
+        )
     names = list(ids)
     items = None if inputs is None else list(inputs)
     own = None if payloads is None else list(payloads)
