@@ -14,7 +14,6 @@ import yaml
 
 from latentspace import AsyncClient, Client
 from latentspace.cli.app import app
-from services.app.cli import serve
 from services.app.settings import Settings
 from tests.docs.blocks import ROOT, Block, blocks, commands, inline_commands, shell_lines
 
@@ -25,16 +24,16 @@ CLIENTS = {"ls": Client, "client": Client, "als": AsyncClient}
 
 def plugin_commands() -> dict[str, Any]:
     """The server's own commands, which join the command line by entry points."""
-    from services.app.cache import app as cache
-    from services.app.training import app as train
-
-    single = typer.Typer()
-    single.command("serve")(serve)
-    return {
-        "serve": typer.main.get_command(single),
-        "cache": typer.main.get_command(cache),
-        "train": typer.main.get_command(train),
-    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    commands: dict[str, Any] = {}
+    for name, place in project["entry-points"]["latentspace.cli"].items():
+        module, _, attribute = place.partition(":")
+        plugin = getattr(importlib.import_module(module), attribute)
+        if not isinstance(plugin, typer.Typer):
+            function, plugin = plugin, typer.Typer()
+            plugin.command(name)(function)
+        commands[name] = typer.main.get_command(plugin)
+    return commands
 
 
 def parse(arguments: list[str]) -> None:
