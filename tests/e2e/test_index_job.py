@@ -25,6 +25,9 @@ SETTINGS = {"models": {"toy": {"family": "hash", "options": {"dim": 32}}}}
 INDEX = str(Path(sys.executable).with_name("latentspace"))
 
 
+UNREACHABLE = 3  # exit code
+
+
 class Server:
     """A server that is killed and started again at one address."""
 
@@ -99,6 +102,9 @@ def test_killed_jobs_and_servers_lose_and_double_nothing(server: Server, tmp_pat
             killed["server"] += 1
             server.restart()
             continue  # the job waits for it
+        running = job(server, source, "shaken", "--delete-missing")
+    running.wait()
+    if running.returncode == UNREACHABLE:  # it had not begun when the server was killed
         running = job(server, source, "shaken", "--delete-missing")
     finish(running)
     finish(job(server, source, "shaken", "--delete-missing"))

@@ -187,7 +187,7 @@ def test_a_described_onnx_file_is_fed_as_described(
         "same_threshold": 0.25,
     }
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(described))
-    encoder = load("tiny", "face", str(tmp_path / "tiny.yaml"))
+    encoder = load("tiny", "face", str(tmp_path / "tiny.yaml"), {"crops": "model"})
     pictures = [np.asarray(cv2.resize(person(i, 0), (32, 32)), np.uint8) for i in range(3)]
     found = run(encoder, *(encoded(p) for p in pictures), options=CROPPED).rows
     session = onnxruntime.InferenceSession(str(tmp_path / "tiny.onnx"))

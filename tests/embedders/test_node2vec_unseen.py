@@ -73,5 +73,5 @@ def test_edges_that_cannot_be_read_name_the_option(model: Path) -> None:
     assert caught.value.field == "edges"
     with pytest.raises(OptionError, match="no such file"):
         load("n", "node2vec", str(model), {"edges": "/none"})
-    with pytest.raises(OptionError, match="options: edges, limit"):
+    with pytest.raises(OptionError, match="options: bad_rows, edges, limit"):
         load("n", "node2vec", str(model), {"edge": "x"})

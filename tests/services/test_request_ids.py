@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,14 @@ def metadata_of(call: Any) -> dict[str, Any]:
 
 
 def logged(server: LocalServer, name: str) -> list[dict[str, object]]:
-    """The events of a call."""
-    events = [json.loads(line) for line in server.log]
-    return [event for event in events if event.get("request_id") == name]
+    """The events of a call; its lines may come a little after its reply."""
+    until = time.monotonic() + 10
+    while True:
+        events = [json.loads(line) for line in list(server.log)]
+        own = [event for event in events if event.get("request_id") == name]
+        if own or time.monotonic() > until:
+            return own
+        time.sleep(0.02)
 
 
 def test_an_id_is_made_and_stands_everywhere(server: LocalServer) -> None:

@@ -28,7 +28,10 @@ METHODS: Mapping[str, MethodDescriptor] = {
 }
 # they start child processes or reload models: a few go a long way
 RARE = frozenset(
-    {"TrainModel", "Evaluate", "ImportSource", "RestoreSnapshot", "CreateSnapshot", "LoadModel"}
+    (
+        *("TrainModel", "Evaluate", "ImportSource", "RestoreSnapshot", "CreateSnapshot"),
+        *("DeleteSnapshot", "LoadModel", "AddModel", "DeleteModel"),
+    )
 )
 RARITY = 0.1
 # what is embedded, stored, filtered and searched has most to spoil
@@ -78,6 +81,20 @@ class Seeds(Parts):
 
     def _LoadModel(self) -> Message:
         return embedding.LoadModelRequest(model=self._one_of("later", "toy", "words"))
+
+    def _AddModel(self) -> Message:
+        options = {"dim": DIM} if self._chance.random() < 0.5 else {}
+        return embedding.AddModelRequest(
+            model=f"made-{self._chance.randrange(20)}",
+            family=self._one_of("hash", "hash", "word2vec", "averaged"),
+            source=self._one_of("", "", "corpus.txt", "missing.txt", "../words.txt"),
+            options=json.dumps(options).encode(),
+            without_load=self._chance.random() < 0.3,
+        )
+
+    def _DeleteModel(self) -> Message:
+        model = f"made-{self._chance.randrange(20)}"
+        return embedding.DeleteModelRequest(model=model, force=self._chance.random() < 0.5)
 
     def _UnloadModel(self) -> Message:
         return embedding.UnloadModelRequest(model="later")
@@ -209,6 +226,9 @@ class Seeds(Parts):
 
     def _ListSnapshots(self) -> Message:
         return collections.ListSnapshotsRequest(collection=self._one_of("", "fuzz"))
+
+    def _DeleteSnapshot(self) -> Message:
+        return collections.DeleteSnapshotRequest(snapshot=f"made-{self._chance.randrange(20)}")
 
     def _RestoreSnapshot(self) -> Message:
         return collections.RestoreSnapshotRequest(
