@@ -22,6 +22,8 @@ _COMPARISONS: frozenset[object] = frozenset(
 _JOINS: frozenset[object] = frozenset(
     {np.concatenate, np.where, np.insert, np.select, np.copyto, np.block}
 )
+# the same vectors, rounded or chosen, of which numpy by itself makes an ordinary array
+_ORDINARY: frozenset[object] = frozenset({np.unique, np.broadcast_to, np.clip, np.round})
 # of these come scores, or vectors of another space, as of a rotation
 _PRODUCTS: frozenset[object] = frozenset(
     {np.dot, np.vdot, np.inner, np.outer, np.tensordot, np.einsum, np.kron}
@@ -31,10 +33,10 @@ _PRODUCTS: frozenset[object] = frozenset(
 class Embeddings(Base):
     """An array of vectors, and the space that they are of; "" where it is not known.
 
-    What selects, copies, joins, scales or adds vectors keeps the space: slices, `concatenate`,
-    `stack`, `astype`, `mean(axis=0)`, `rows / norms`, pickling. What makes other numbers of them,
-    as scores and rotations, gives an ordinary array. An array that knows no space may be joined or
-    added, and counts as of the same.
+    What selects, copies, joins, scales, rounds or adds vectors keeps the space: slices,
+    `concatenate`, `stack`, `astype`, `mean(axis=0)`, `rows / norms`, pickling. What makes other
+    numbers of them, as scores and rotations, gives an ordinary array. An array that knows no space
+    may be joined or added, and counts as of the same.
 
     Raises:
         FailedPreconditionError: vectors of two spaces meet in one operation. `np.asarray(rows)`
@@ -71,11 +73,11 @@ class Embeddings(Base):
         kwargs: Mapping[str, Any],
     ) -> Any:
         """Applies another function of numpy; see the class for what comes of the space."""
-        if function not in _COMPARISONS | _JOINS | _PRODUCTS:
+        if function not in _COMPARISONS | _JOINS | _ORDINARY | _PRODUCTS:
             return super().__array_function__(function, types, args, kwargs)
         space = "" if function in _COMPARISONS else common_space(args, depth=4)
         result = function(*_plain_parts(args), **_plain_parts(kwargs))
-        is_rows = function in _JOINS and isinstance(result, np.ndarray)
+        is_rows = function in _JOINS | _ORDINARY and isinstance(result, np.ndarray)
         return Embeddings(result, space) if is_rows else result
 
     def dot(self, other: ArrayLike, out: Any = None) -> Any:

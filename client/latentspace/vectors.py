@@ -69,7 +69,12 @@ def checked_rows(
 def as_row(vector: VectorLike, name: str = "vector", space_id: str = "") -> Embeddings:
     """One vector (dim,) as rows (1, dim)."""
     space = common_space([vector, SpaceOnly(space_id)])
-    row = np.asarray(getattr(vector, "rows", vector))
+    try:
+        row: NDArray[Any] = np.ma.asanyarray(
+            getattr(vector, "rows", vector)
+        )  # keeps a mask, to be refused
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InvalidArgumentError(f"{name}: not an array of numbers ({error!s:.80})") from error
     if row.ndim != 1:
         raise InvalidArgumentError(f"{name}: expected an array (dim,), got shape {row.shape}")
     return as_rows(row[None, :], name, space)

@@ -47,7 +47,9 @@ async def ask_model(pools: Pools, model: Model) -> None:
 
 
 async def ask_vocabulary(pools: Pools, model: Model) -> None:
-    """Finds a key of a lookup model by its own row; models of other kinds have nothing to find.
+    """Finds a key of a lookup model by its own row.
+
+    Models of other kinds have nothing to find, and a row of zeros (`<pad>`) finds nothing.
 
     Costs a search over the whole vocabulary.
 
@@ -58,6 +60,8 @@ async def ask_vocabulary(pools: Pools, model: Model) -> None:
     if vocabulary is None:
         return
     rows = await _look_up(pools, model.ready(), first_key(model))
+    if not rows.any():
+        return
     found = await pools.search.run(lambda: vocabulary.search(SearchRequest(rows, k=1)), urgent=True)
     # another key may have the very same vector
     if found.scores[0] < SAME:

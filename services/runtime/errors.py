@@ -106,7 +106,7 @@ class SourceDeniedError(ServiceError):
     def __init__(self, source: str, roots: list[str], field: str = "source") -> None:
         allowed = f"only of {', '.join(roots)}" if roots else "of no folder"
         super().__init__(
-            f"the server reads files {allowed}, and {source[:200]!r} is not there:"
+            f"the server reads files {allowed}, and {source[:200]!r} is outside:"
             " the setting `roots` (LATENTSPACE_ROOTS='[\"/data\"]') names the folders that"
             " imports, training, evaluation and added models may read"
         )

@@ -98,6 +98,9 @@ def test_where_the_server_is(process: Run, address: str) -> None:
     assert gone.stderr.count("\n") == 1
     assert "cannot reach 127.0.0.1:1" in gone.stderr
     assert "latentspace serve" in gone.stderr
+    mistyped = process("models", "--server", "127.0.0.1:99999")
+    assert mistyped.returncode == 2
+    assert "a port is a number from 1 to 65535" in mistyped.stderr
 
 
 def test_search(run: Run, process: Run) -> None:

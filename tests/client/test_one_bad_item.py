@@ -68,6 +68,13 @@ BAD_ROWS: list[Any] = [
 ]
 
 
+class NotArray:
+    """As a tensor of PyTorch that needs a gradient, or lies on a GPU."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise RuntimeError("it must be moved to the host first")
+
+
 def failing(errors: Any, position: int, name: str = "") -> None:
     """Nothing failed but this position, and its error says so."""
     assert list(errors) == [position]
@@ -99,6 +106,21 @@ def test_embed(client: Client, position: int, bad: int) -> None:
     np.testing.assert_array_equal(caught.value.vectors, expected)
     with pytest.raises(InvalidArgumentError, match=r"expected a string|Unicode"):
         client.embed("toy", texts=[BAD_TEXTS[bad]])
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.ma.masked_array([1.0, 2.0], [True, False]),
+        np.ma.masked_array([[1.0, 2.0]], [[True, False]])[0],
+        NotArray(),
+    ],
+)
+def test_one_vector(client: Client, bad: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"masked|moved to the host"):
+        client.search("plain", vector=bad, k=1)
+    with pytest.raises(InvalidArgumentError, match=r"masked|moved to the host"):
+        vector(bad)
 
 
 def test_all_of_a_batch(client: Client) -> None:

@@ -119,6 +119,9 @@ def faults_of(config: Path | None = None) -> str:
         ("log: {level: loud}", "'loud' is not one of 'debug', 'info'"),
         ("cores: 1.5", "1.5 is not a whole number"),
         ("reflection: maybe", "'maybe' is not true or false"),
+        ("index: {device: gpu}", "'gpu' is not cpu, nor a GPU by its number, such as cuda:0"),
+        ("log: {level: debug, level: info}", "'level' stands twice"),
+        ("models:\n  a: {family: hash}\n  a: {family: clip}", "'a' stands twice"),
     ],
 )
 def test_a_fault_in_the_file_names_file_setting_and_cure(

@@ -96,6 +96,16 @@ async def test_shipped_models_answer_their_canaries(pools: Pools) -> None:
     await registry.close()
 
 
+async def test_a_row_of_zeros_is_no_illness(pools: Pools, tmp_path: Path) -> None:
+    path = tmp_path / "padded.txt"
+    path.write_text("<pad> 0 0\nharbour 1 2\n")
+    registry = ModelRegistry([ModelConfig("m", "word2vec", str(path))], pools, BatchLimits(), load)
+    model = await registry.load("m")
+    await ask_model(pools, model)
+    await ask_vocabulary(pools, model)
+    await registry.close()
+
+
 async def test_canaries_run_at_intervals_and_never_two_at_once() -> None:
     running = most = asked = 0
     held = asyncio.Event()

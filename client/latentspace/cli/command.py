@@ -10,6 +10,7 @@ import typer
 from latentspace.addresses import DEFAULT_TARGET, SERVER_VARIABLE
 from latentspace.cli.exits import EPILOG, UsageError, errors_as_exits, new_app
 from latentspace.cli.output import Output
+from latentspace.errors import InvalidArgumentError
 from latentspace.sync.client import Client
 
 ServerOption = Annotated[
@@ -101,8 +102,15 @@ def remember_server(ctx: typer.Context, server: str | None) -> None:
 
 
 def client_for(ctx: typer.Context, server: str | None, timeout_s: float | None) -> Client:
-    """A client of the server that was named nearest to the command."""
-    return Client(server or ctx.obj, timeout_s=timeout_s)
+    """A client of the server that was named nearest to the command.
+
+    Raises:
+        UsageError: that is no address.
+    """
+    try:
+        return Client(server or ctx.obj, timeout_s=timeout_s)
+    except InvalidArgumentError as error:
+        raise UsageError(str(error)) from None
 
 
 def _adapted(function: Callable[..., None]) -> Callable[..., None]:

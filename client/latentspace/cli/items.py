@@ -124,8 +124,9 @@ def reader_for(client: Client, model: str, kind: Kind | None, in_file: bool = Fa
         return Reader(None if kind is Kind.IMAGE else kind, kind is Kind.IMAGE, guesses=False)
     known = client.model(model)
     if not known.modalities:
+        why = f" ({known.state_reason})" if known.state_reason else ""
         raise FailedPreconditionError(
-            f"{model} is {known.state or 'not ready'} and does not say what it takes: load it"
+            f"{model} is {known.state or 'not ready'}{why} and does not say what it takes: load it"
             f" with `latentspace models load {model}`, or pass --as"
         )
     words = next((one for one in (Kind.KEY, Kind.TEXT) if Modality(one) in known.modalities), None)

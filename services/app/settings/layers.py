@@ -108,6 +108,19 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
+class _NamesOnce(yaml.SafeLoader):
+    """Refuses a name that stands twice in a mapping, of which YAML keeps the last alone."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names: set[str] = set()
+        for name in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if name.value in names:
+                problem = f"{name.value!r} stands twice: leave one of them out"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=name.start_mark)
+            names.add(name.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(config: Path | None) -> dict[str, Any]:
     """The mapping of a YAML file; {} of none.
 
@@ -117,7 +130,7 @@ def read_yaml(config: Path | None) -> dict[str, Any]:
     if config is None:
         return {}
     try:
-        content = yaml.safe_load(config.read_text(encoding="utf-8-sig")) or {}
+        content = yaml.load(config.read_text(encoding="utf-8-sig"), _NamesOnce) or {}  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"cannot read {config}: {error}") from error
     if not isinstance(content, dict):

@@ -4,6 +4,7 @@
 the names.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -78,7 +79,6 @@ class IndexSettings(BaseModel):
     )
     device: str = Field(
         default="cpu",
-        pattern=rf"^({DEVICE_PATTERN})$",
         description="cpu, or cuda:0 for segments on a GPU (needs the extra gpu in place of cpu)",
     )
     memory_mib: int = Field(
@@ -86,6 +86,13 @@ class IndexSettings(BaseModel):
         ge=0,
         description="what the recipe auto may take for one collection's index; 0: no limit",
     )
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        if not re.fullmatch(DEVICE_PATTERN, value):
+            raise ValueError(f"{value!r} is not cpu, nor a GPU by its number, such as cuda:0")
+        return value
 
 
 class LogSettings(BaseModel):
