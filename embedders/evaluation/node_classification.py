@@ -19,7 +19,9 @@ Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MAX_STEPS = 1000
-TOLERANCE = 1e-3
+# of the gradient's largest entry, for each row: scikit-learn's default. With 1e-3 for all rows
+# together, a graph of 4,777 nodes took ten times as long, and its macro-F1 differed by 5e-5.
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,15 @@ def classify_nodes(
     return Classified(macro, micro, flags, tuple(tested), tuple(decided))
 
 
-def fit_one_vs_rest(rows: Doubles, flags: Flags, c: float = 1.0) -> tuple[Doubles, Doubles]:
+def fit_one_vs_rest(
+    rows: Doubles, flags: Flags, c: float = 1.0, tolerance: float = TOLERANCE
+) -> tuple[Doubles, Doubles]:
     """Logistic regressions of all labels at once, by L-BFGS: weights (d, l) and offsets (l,).
 
     Each minimises |w|^2 / 2 + c * sum of log(1 + e^-z), z = +-(w . x + b), as scikit-learn's
     LogisticRegression does; one matrix product serves all labels. A label that all nodes or none
-    have gets the weights 0 and an infinite offset.
+    have gets the weights 0 and an infinite offset. It ends where no entry of the gradient is above
+    n * `tolerance`.
     """
     (n, d), labels = rows.shape, flags.shape[1]
     signs = np.where(flags, 1.0, -1.0)
@@ -95,14 +100,18 @@ def fit_one_vs_rest(rows: Doubles, flags: Flags, c: float = 1.0) -> tuple[Double
     def loss(flat: Doubles) -> tuple[float, Doubles]:
         both = flat.reshape(d + 1, labels)
         margins = signs * (padded @ both)
-        slopes = -c * signs / (1.0 + np.exp(np.minimum(margins, 700.0)))
+        small = np.exp(-np.abs(margins))
+        slopes = -c * signs * np.where(margins > 0, small, 1.0) / (1.0 + small)
         gradient = padded.T @ slopes
         gradient[:d] += both[:d]
-        value = c * np.logaddexp(0.0, -margins).sum() + 0.5 * np.square(both[:d]).sum()
+        value = (
+            c * (np.log1p(small) + np.maximum(-margins, 0.0)).sum()
+            + 0.5 * np.square(both[:d]).sum()
+        )
         return float(value), gradient.ravel()
 
     start = np.zeros((d + 1) * labels)
-    options = {"maxiter": MAX_STEPS, "maxcor": 20, "gtol": TOLERANCE, "ftol": 1e-12}
+    options = {"maxiter": MAX_STEPS, "maxcor": 20, "gtol": n * tolerance, "ftol": 1e-12}
     solved = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
     both = solved.x.reshape(d + 1, labels)
     weights, offsets = both[:d].copy(), both[d].copy()

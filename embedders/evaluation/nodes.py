@@ -79,7 +79,8 @@ def f1_figures(scores: Classified) -> tuple[Figure, Figure]:
 def drawn_f1(scores: Classified, drawn: NDArray[np.intp]) -> tuple[Floats, Floats]:
     """Macro and micro F1 of drawn nodes (r, n), means over the splits, (r,) each.
 
-    A label that no drawn node has, in truth or by decision, is left out of the mean.
+    A label that no drawn node has, in truth or by decision, keeps the F1 that it has over all nodes
+    of the split: labels of few nodes would otherwise move the mean by being left out.
     """
     nodes = len(scores.truth)
     rows = np.arange(len(drawn))[:, None] * nodes
@@ -87,9 +88,10 @@ def drawn_f1(scores: Classified, drawn: NDArray[np.intp]) -> tuple[Floats, Float
     macro, micro = np.zeros(len(drawn)), np.zeros(len(drawn))
     for test, decided in zip(scores.tested, scores.decided, strict=True):
         truth, weights = scores.truth[test], counts[:, test].astype(np.float32)
-        right = weights @ (truth & decided).astype(np.float32)
-        both = weights @ (truth.astype(np.float32) + decided)
-        met = (both > 0).sum(axis=1)
-        macro += (2 * right / np.maximum(both, 1)).sum(axis=1) / np.maximum(met, 1)
+        hits = (truth & decided).astype(np.float32)
+        sizes = truth.astype(np.float32) + decided
+        right, both = weights @ hits, weights @ sizes
+        whole = 2 * hits.sum(axis=0) / np.maximum(sizes.sum(axis=0), 1)
+        macro += np.where(both > 0, 2 * right / np.maximum(both, 1), whole).mean(axis=1)
         micro += 2 * right.sum(axis=1) / np.maximum(both.sum(axis=1), 1)
     return macro / len(scores.tested), micro / len(scores.tested)

@@ -185,7 +185,12 @@ class Collections:
             options = replace(options, dimensions=collection.spec.dim)
         space = encoder.info.space(options.dimensions)
         if space != collection.spec.space_id:
-            raise SpaceMismatchError(field, space, collection.spec.space_id)
+            cure = (
+                f"model {collection.spec.model!r} has changed since collection {collection.name!r}"
+                " was created: name its former source in the settings again, or embed everything"
+                " anew into another collection and switch the alias to that"
+            )
+            raise SpaceMismatchError(field, space, collection.spec.space_id, cure)
         embed = self.embedder.embed_patiently if patient else self.embedder.embed
         return await embed(model, items, options, deadline)
 

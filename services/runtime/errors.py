@@ -46,14 +46,14 @@ class SpaceMismatchError(RequestError):
     def __init__(
         self,
         field: str,
-        given: str,
-        wanted: str,
-        cure: str = "embed them with the collection's model",
+        space: str,
+        expected: str,
+        cure: str = "embed them with the model of the collection, as it was when this was created",
     ) -> None:
         super().__init__(
             field,
-            f"vectors of space {given!r} cannot be compared with those of"
-            f" {f'space {wanted!r}' if wanted else 'a collection without a space'}; {cure}",
+            f"vectors of space {space!r} cannot be compared with those of"
+            f" {f'space {expected!r}' if expected else 'a collection without a space'}; {cure}",
         )
 
 

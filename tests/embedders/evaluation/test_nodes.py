@@ -39,6 +39,19 @@ def test_a_mat_file_and_a_text_file_say_the_same(tmp_path: Path, lookup: Lookup)
     assert len(read_labels(tmp_path / "labels.txt").nodes) == int(LABELS.any(axis=1).sum())
 
 
+def test_labels_of_few_nodes_leave_the_figure_in_its_interval(
+    tmp_path: Path, lookup: Lookup
+) -> None:
+    """Half of the splits have no node of a label of two nodes, and count it as 0."""
+    rare = np.zeros((60, 20), dtype=bool)
+    rare[np.arange(40), np.arange(40) // 2] = True
+    labels = np.hstack([LABELS, rare])
+    savemat(tmp_path / "g.mat", {"group": csc_matrix(labels.astype(float))})
+    model = lookup([str(i) for i in range(60)], ROWS)
+    macro, _ = run(model, "node_classification", str(tmp_path / "g.mat")).figures
+    assert macro.low < macro.value < macro.high
+
+
 def test_unknown_nodes_lower_the_coverage(tmp_path: Path, lookup: Lookup) -> None:
     (tmp_path / "l.txt").write_text("".join(f"n{i} {'ab'[i % 2]}\n" for i in range(40)))
     keys = [f"n{i}" for i in range(30)]
