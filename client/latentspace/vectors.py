@@ -70,9 +70,8 @@ def as_row(vector: VectorLike, name: str = "vector", space_id: str = "") -> Embe
     """One vector (dim,) as rows (1, dim)."""
     space = common_space([vector, SpaceOnly(space_id)])
     try:
-        row: NDArray[Any] = np.ma.asanyarray(
-            getattr(vector, "rows", vector)
-        )  # keeps a mask, to be refused
+        # keeps a mask, which is refused below
+        row: NDArray[Any] = np.ma.asanyarray(getattr(vector, "rows", vector))
     except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidArgumentError(f"{name}: not an array of numbers ({error!s:.80})") from error
     if row.ndim != 1:

@@ -61,7 +61,7 @@ def ensure_collection(
         source: what a new one is filled from, where it is at hand: an export says what it was.
 
     Raises:
-        UsageError: it has another model, or nothing says of what a new one is.
+        UsageError: it is of another kind, or nothing says of what a new one is.
         LatentspaceError: the server refuses it.
     """
     try:
@@ -71,8 +71,24 @@ def ensure_collection(
     if wanted.model and found.model != wanted.model:
         holds = f"the model {found.model}" if found.model else "vectors without a model"
         raise UsageError(f"--model {wanted.model}: {wanted.name} is there and is of {holds}")
+    for option, held in _differences(found, wanted):
+        raise UsageError(f"{option}: {wanted.name} is there and has {held}")
     missing = {name: kind for name, kind in wanted.fields.items() if name not in found.fields}
     return client.update_collection(wanted.name, add_fields=missing) if missing else found
+
+
+def _differences(found: Collection, wanted: NewCollection) -> Iterator[tuple[str, str]]:
+    """Options that a collection which is there does not fit, and what it has instead."""
+    if wanted.dim not in (0, found.dim):
+        yield f"--dim {wanted.dim}", f"{found.dim} numbers a vector"
+    if wanted.metric not in (None, found.metric):
+        yield f"--metric {wanted.metric}", f"the metric {found.metric}"
+    if wanted.recipe not in (None, "auto", found.asked_recipe, found.recipe):
+        change = f"collections update {wanted.name} --recipe {wanted.recipe} changes it"
+        yield f"--recipe {wanted.recipe}", f"the recipe {found.asked_recipe}; {change}"
+    for name, kind in wanted.fields.items():
+        if (held := found.fields.get(name, kind)) != kind:
+            yield f"--field {name}={kind}", f"{name} as {held}"
 
 
 def declared_fields(client: Client, name: str) -> Mapping[str, str]:

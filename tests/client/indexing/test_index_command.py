@@ -183,11 +183,18 @@ def test_too_many_errors(client: Client, run: Run, tmp_path: Path) -> None:
 
 def test_wrong_command_lines(client: Client, run: Run, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "rows.jsonl", rows_of(2))
-    assert run(source, "-c", "notes", "--model", "toy").exit_code == 0
+    fitting = ("--model", "toy", "--field", "year=int")
+    assert run(source, "-c", "notes", *fitting).exit_code == 0
+    again = run(source, "-c", "notes", *fitting, "--metric", "cosine", "--recipe", "auto")
+    assert again.exit_code == 0, again.stderr
     text = source.read_text()
     for arguments, problem in (
         ((source, "-c", "other"), "--model"),
         ((source, "-c", "notes", "--model", "other"), "is of the model toy"),
+        ((source, "-c", "notes", "--dim", 3), "notes is there and has"),
+        ((source, "-c", "notes", "--metric", "l2"), "the metric cosine"),
+        ((source, "-c", "notes", "--recipe", "hnsw"), "collections update notes --recipe hnsw"),
+        ((source, "-c", "notes", "--field", "year=float"), "year as int"),
         ((tmp_path / "no.jsonl", "-c", "notes"), "no such file"),
         ((source, "-c", "notes", "--field", "year=string"), "NAME=TYPE"),
         ((source, "-c", "notes", "--glob", "*.png"), "glob"),
