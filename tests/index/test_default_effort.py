@@ -36,8 +36,6 @@ WORDS = Path(embedders.__file__).parent / "minis/words-mini/model.safetensors"
 FIELDS = {"chance": FieldType.FLOAT, "place": FieldType.FLOAT}
 # "auto" is "hnsw" at this size, and "exact" comes last
 RECIPES = ["auto", "hnsw", "hnsw_sq8", "ivf", "ivf_sq8", "ivf_pq", "rabitq", "exact"]
-# one by one, filters are served by the index; half of the queries lie outside of a place
-ALONE = {"chance": 0.95, "place": 0.9}
 KINDS = ["words", "offset", "mixture", "random", "norms"]
 KIND_METRICS = {"mixture": Metric.L2, "norms": Metric.DOT}
 
@@ -159,7 +157,9 @@ def test_default_searches_find_what_is_promised(filled: Filled, recipe: str) -> 
     for field in FIELDS:
         for share in (0.9, 0.5, 0.1, 0.01):
             assert filled.recall(field, share) >= 0.95, (field, share)
-        assert filled.recall(field, 0.5, alone=100) >= ALONE[field], field
+        # one by one, filters are served by the index; half of the queries lie outside of a place
+        for share in (0.7, 0.5):
+            assert filled.recall(field, share, alone=100) >= 0.95, (field, share)
 
 
 @pytest.mark.parametrize("kind", ["words", "random"])
