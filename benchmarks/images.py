@@ -1,6 +1,6 @@
 """Images a second through an encoder and through the service, beside a plain open_clip loop.
 
-    python -m benchmarks.images [--source clip-mini] [--images 256] [--batch 32] [--files FOLDER]
+    python -m benchmarks.images [--source clip-lite] [--images 256] [--batch 32] [--files FOLDER]
 
 All in one run, on the same images and weights: the loop decodes and resizes in threads, a batch
 ahead of the forward pass, as a careful user of open_clip would write it. Without --files the
@@ -39,7 +39,7 @@ CHUNK = 8
 def main() -> None:
     """Times all ways in turn, several rounds; prints the medians and the agreement."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", default="clip-mini")
+    parser.add_argument("--source", default="clip-lite")
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--files", type=Path)

@@ -6,6 +6,8 @@ from embedders.errors import ModelFormatError
 
 MINIS = Path(__file__).parent / "minis"
 MODEL_FILE = "model.safetensors"
+#: by family, the shipped model that was its default before the present one
+FORMER_DEFAULTS = {"clip": "clip-mini"}
 
 
 def shipped() -> list[str]:

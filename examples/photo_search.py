@@ -42,7 +42,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Search a folder of photos.")
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("text", nargs="?", default="a rocket launch into the sky")
-    parser.add_argument("--but", default="a smiling person")
+    parser.add_argument("--but", default="a furry animal")
     given = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as samples, Client() as ls:

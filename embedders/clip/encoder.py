@@ -89,7 +89,7 @@ class ClipEncoder(Encoder):
 
     @classmethod
     def load(cls, model_id: str, source: str, options: Mapping[str, Any]) -> "ClipEncoder":
-        """A model by "clip-mini", "ARCHITECTURE/TAG", "hf-hub:org/name" or path.
+        """A model by "clip-lite", "clip-mini", "ARCHITECTURE/TAG", "hf-hub:org/name" or path.
 
         Raises:
             ModelFormatError, MissingExtraError, OptionError

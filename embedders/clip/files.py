@@ -22,6 +22,7 @@ class ClipFiles:
         tokenizer: folder of a Hugging Face tokenizer; None for CLIP's own.
         text_tower: folder of a Hugging Face text tower's configuration.
         frozen_text: the text tower's weights come from `text_tower`, not from the checkpoint.
+        image_tower: file of the packaged image tower; None where the checkpoint holds it.
     """
 
     model_cfg: Mapping[str, Any]
@@ -30,6 +31,7 @@ class ClipFiles:
     tokenizer: Path | None = None
     text_tower: Path | None = None
     frozen_text: bool = False
+    image_tower: Path | None = None
     #: SHA-256 of what else the rows depend on
     verified: tuple[str, ...] = field(default=())
 

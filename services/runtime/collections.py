@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from embedders.base import EncodeOptions, Item
+from embedders.sources import FORMER_DEFAULTS
 from index.base import Collection, Engine
 from index.errors import (
     CollectionExistsError,
@@ -19,7 +20,7 @@ from services.runtime.catalog import Catalog
 from services.runtime.embedder import Embedder
 from services.runtime.encoding import EmbedResult
 from services.runtime.errors import AliasError, AliasNotFoundError, RequestError, SpaceMismatchError
-from services.runtime.models import ModelRegistry
+from services.runtime.models import ModelConfig, ModelRegistry
 from services.runtime.pools import run_in
 from services.runtime.searching import SearchLanes
 
@@ -185,11 +186,7 @@ class Collections:
             options = replace(options, dimensions=collection.spec.dim)
         space = encoder.info.space(options.dimensions)
         if space != collection.spec.space_id:
-            cure = (
-                f"model {collection.spec.model!r} has changed since collection {collection.name!r}"
-                " was created: name its former source in the settings again, or embed everything"
-                " anew into another collection and switch the alias to that"
-            )
+            cure = changed_model(collection.name, model.config)
             raise SpaceMismatchError(field, space, collection.spec.space_id, cure)
         embed = self.embedder.embed_patiently if patient else self.embedder.embed
         return await embed(model, items, options, deadline)
@@ -208,6 +205,17 @@ class Collections:
         if spec.space_id and spec.space_id != space:
             raise SpaceMismatchError("spec.space_id", spec.space_id, space)
         return replace(spec, dim=dim, space_id=space)
+
+
+def changed_model(collection: str, config: ModelConfig) -> str:
+    """What to do with a collection whose model makes another space now."""
+    former = "" if config.source else FORMER_DEFAULTS.get(config.family, "")
+    hint = f" (source: {former}, if that was the default then)" if former else ""
+    return (
+        f"model {config.id!r} has changed since collection {collection!r} was created: name its"
+        f" former source in the settings again{hint}, or embed everything anew into another"
+        " collection and switch the alias to that"
+    )
 
 
 def check_name(field: str, name: str) -> None:

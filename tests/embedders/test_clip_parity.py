@@ -158,11 +158,11 @@ def test_a_packaged_text_tower_is_filled_in(tmp_path: Path, minilm_folder: Path)
     assert encoder.info.limits.max_tokens == 24
 
 
-def test_the_shipped_model(minilm_folder: Path) -> None:
+def test_clip_mini(minilm_folder: Path) -> None:
     folder = MINIS / "clip-mini"
     if not (folder / "model.safetensors").is_file():
         pytest.skip("clip-mini is not in embedders/minis")
-    encoder = load("clip", "clip", "", {"device": "cpu"})
+    encoder = load("clip", "clip", "clip-mini", {"device": "cpu"})
     model = shipped_reference(folder, minilm_folder)
     context = encoder.info.limits.max_tokens
     tokenizer = HFTokenizer(str(minilm_folder), context_length=context)

@@ -374,7 +374,7 @@ def test_images_kept_out_stay_so() -> None:
     assert not held_out(names, 0.0).any()
 
 
-def test_shipped_model_is_an_open_clip_model() -> None:
+def test_clip_mini_is_an_open_clip_model() -> None:
     folder = MINIS / "clip-mini"
     assert (folder / "model.safetensors").stat().st_size <= 15_000_000
     weights = load_file(folder / "model.safetensors")

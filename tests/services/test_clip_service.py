@@ -8,7 +8,7 @@ import pytest
 
 from embedders import Encoder, load
 from latentspace import Client, image, point, text
-from latentspace.errors import InvalidArgumentError
+from latentspace.errors import FailedPreconditionError, InvalidArgumentError
 from services.app.local import LocalServer
 from tests.embedders.clip_models import embed, pictures, png, save_tiny
 
@@ -179,3 +179,26 @@ def test_unload_and_load_give_the_same_rows(client: Client) -> None:
     client.unload_model("clip")
     client.load_model("clip")
     np.testing.assert_array_equal(client.embed("clip", texts=["a cat"]), before)
+
+
+def test_a_collection_of_the_former_default_is_refused_with_the_cure(tmp_path: Path) -> None:
+    former = {"models": {"clip": {"family": "clip", "source": "clip-mini", "options": CPU}}}
+    present = {"models": {"clip": {"family": "clip", "options": CPU}}}
+    with LocalServer(tmp_path, former) as running, Client(running.address) as ls:
+        old = ls.model("clip").space_id
+        ls.create_collection("photos", model="clip", recipe="exact")
+        ls.upsert("photos", ids=["cat", "sea"], texts=["a cat", "the sea"])
+    with LocalServer(tmp_path, present) as running, Client(running.address) as ls:
+        new = ls.model("clip").space_id
+        with pytest.raises(FailedPreconditionError) as refused:
+            ls.search("photos", text="a cat", k=1)
+        with pytest.raises(FailedPreconditionError, match="source: clip-mini"):
+            ls.upsert("photos", ids=["dog"], images=[png(pictures(1)[0])])
+        with pytest.raises(FailedPreconditionError, match="as it was when this was created"):
+            ls.search("photos", vector=ls.embed("clip", texts=["a cat"])[0], k=1)
+    message = str(refused.value)
+    assert old != new
+    for part in (old, new, "collection 'photos'", "another collection", "source: clip-mini"):
+        assert part in message
+    with LocalServer(tmp_path, former) as running, Client(running.address) as ls:
+        assert ls.search("photos", text="a cat", k=1)[0].id == "cat"

@@ -49,6 +49,12 @@ def new_tower(architecture: str, dim: int, size: int) -> nn.Module:
 
 def _learnt(params: ClipParams) -> tuple[TrainedParts, dict[str, Any]]:
     files = clip_files(params.start, ClipOptions())
+    if files.image_tower is not None:
+        raise OptionError(
+            "start",
+            f"{params.start}: its image tower is a package's and stays as it is; start from"
+            " 'clip-mini' or from a model trained here",
+        )
     if not files.frozen_text or dict(files.preprocess_cfg) != preprocess_cfg():
         raise OptionError("start", f"{params.start}: not a model trained here")
     model = load_model(files).requires_grad_(True)
