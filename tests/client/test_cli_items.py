@@ -237,3 +237,12 @@ def test_a_line_that_cannot_be_read_fails_alone(run: Run, folder: Path) -> None:
     assert "line 2 " in done.stderr
     refused = run("labels", "create", "x", "--model", "sentences", "--file", "keys.txt")
     assert (refused.returncode, "keys.txt: line 2 " in refused.stderr) == (2, True)
+
+
+def test_a_word_that_may_be_a_misspelt_folder_is_told(run: Run) -> None:
+    done = run("classify", "both", "nodir", "two words", "--label", "a", "--label", "b")
+    assert done.returncode == 0
+    assert done.stderr == (
+        "latentspace: taken for text, since there is no such file: nodir (--as text says so)\n"
+    )
+    assert run("classify", "both", "nodir", "--as", "text", "--label", "a").stderr == ""

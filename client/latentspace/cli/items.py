@@ -12,7 +12,7 @@ from latentspace.cli.options import Kind
 from latentspace.cli.reading import Reader, Reading
 from latentspace.enums import Modality
 from latentspace.errors import FailedPreconditionError, LatentspaceError, PartialError
-from latentspace.inputs import Input
+from latentspace.inputs import Input, TextInput
 from latentspace.sync.client import Client
 
 
@@ -108,7 +108,23 @@ def read_items(
             continue
         for name, reading in reader.read(texts[number]):
             items.add(name, reading)
+    if arguments and reader.guesses and reader.images:
+        _tell_guesses(items)
     return items
+
+
+def _tell_guesses(items: Items) -> None:
+    """Says which single words were taken for texts: one may be a misspelt file or folder."""
+    words = [
+        name
+        for name, item in zip(items.sent_names, items.inputs, strict=True)
+        if isinstance(item, TextInput) and len(name.split()) == 1
+    ]
+    if words:
+        complain(
+            f"taken for text, since there is no such file: {', '.join(words):.200}"
+            " (--as text says so)"
+        )
 
 
 def reader_for(client: Client, model: str, kind: Kind | None, in_file: bool = False) -> Reader:
