@@ -41,10 +41,12 @@ CONVENTION_EYES: Mapping[CropConvention, Eyes] = {
     CropConvention.ARCFACE: ARCFACE_EYES,
     CropConvention.DLIB: DLIB_EYES,
 }
-# border added about a crop, as a share of its side: detectors want to see more than the face
+# border added about a crop, as a share of its side: detectors want to see more than the face. Its
+# edge is repeated, and mirrored where no face is seen so: each shows faces that the other does not.
 BORDER = 0.5
-# pixels of a side that small crops are enlarged to before a face is looked for
-LOOKED_AT = 160
+BORDERS = (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT)
+# pixels of a side that crops are scaled to, if they have fewer or more, before a face is looked for
+LEAST_SIDE, MOST_SIDE = 96, 160
 
 
 class CropAligner:
@@ -81,23 +83,22 @@ class CropAligner:
         return align(square, placed, self._eyes, self._size)
 
     def _detected(self, square: Picture) -> Picture:
-        padded = _padded(square)
-        faces = self._detector.detect(padded)
-        if not faces:
-            raise NoFaceError(
-                "the crop cannot be aligned: no face is seen in it; say how such crops were cut by "
-                f"the model's option crops (model, {', '.join(CONVENTION_EYES)}), or send the "
-                "whole photo"
-            )
-        return align(padded, faces[0].eyes, self._eyes, self._size)
-
-
-def _padded(square: Picture) -> Picture:
-    """The crop, enlarged where it is small, with its edge mirrored about it."""
-    if len(square) < LOOKED_AT:
-        square = np.asarray(
-            cv2.resize(square, (LOOKED_AT, LOOKED_AT), interpolation=cv2.INTER_CUBIC), np.uint8
+        side = min(max(len(square), LEAST_SIDE), MOST_SIDE)
+        scaled, border = centre_square(square, side), round(BORDER * side)
+        for kind in BORDERS:
+            padded = cv2.copyMakeBorder(scaled, border, border, border, border, kind)
+            scale = len(square) / side
+            for face in self._detector.detect(np.asarray(padded, np.uint8)):
+                eyes = face.eyes.placed(-border * scale, -border * scale, scale)
+                if _inside(eyes, len(square)):
+                    return align(square, eyes, self._eyes, self._size)
+        raise NoFaceError(
+            "the crop cannot be aligned: no face is seen in it; say how such crops were cut by "
+            f"the model's option crops (model, {', '.join(CONVENTION_EYES)}), or send the "
+            "whole photo"
         )
-    border = round(BORDER * len(square))
-    padded = cv2.copyMakeBorder(square, border, border, border, border, cv2.BORDER_REFLECT)
-    return np.asarray(padded, np.uint8)
+
+
+def _inside(eyes: Eyes, side: int) -> bool:
+    """Whether the crop itself holds both eyes: the border may seem to be a face, too."""
+    return all(0 <= value < side for value in (*eyes.left, *eyes.right))
