@@ -146,8 +146,9 @@ def test_verification_draws_people(people: int, strangers: int) -> None:
     # the accuracy and threshold that learnt thresholds reach are a little off the best ones
     spread = np.sqrt(1 + 2 * effect**2)
     shares = covered(draw, {"auc": float(norm.cdf(gap / spread / np.sqrt(2)))})
-    # thresholds chosen anew in every draw make the interval of the accuracy wider than it need be
-    assert shares.pop("accuracy") >= LEAST
+    if people < 50:
+        # of so few people, the interval of the accuracy is wider than it need be
+        assert shares.pop("accuracy") >= LEAST
     assert holds(shares), shares
 
 
