@@ -11,8 +11,7 @@ from embedders.node2vec.skipgram import Settings, Weights, sigmoid_table, train_
 from embedders.training import Progress
 from embedders.vectors import FloatRows
 
-# below word2vec's 0.025: nodes of a window share their noise, whose steps add up
-ALPHA = 0.0175
+ALPHA = 0.025
 LAST_ALPHA = 1e-4
 NS_EXPONENT = 0.75
 
@@ -38,10 +37,10 @@ def train_hogwild(corpus: WalkCorpus, params: Node2VecParams, progress: Progress
 
 
 def start_weights(visits: NDArray[np.int64], params: Node2VecParams) -> Weights:
-    """The matrices as word2vec starts them, and the tables of a corpus."""
+    """The matrices as gensim starts them, within 1/d of 0, and the tables of a corpus."""
     n, d = len(visits), params.dim
     rng = np.random.default_rng(params.seed)
-    inner = (rng.random((n, d), dtype=np.float32) - np.float32(0.5)) / np.float32(d)
+    inner = (2 * rng.random((n, d), dtype=np.float32) - 1) / np.float32(d)
     keep, other = alias_table(visits.astype(np.float64) ** NS_EXPONENT)
     outer = np.zeros((n, d), np.float32)
     chances = keep_chances(visits, params.sample)

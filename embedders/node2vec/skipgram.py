@@ -6,8 +6,10 @@ For a node o and the nodes i around it, and k noise nodes n drawn by visits^0.75
 
 (Mikolov and others, 2013). The nodes of one window share their noise nodes (S. Ji and others,
 "Parallelizing Word2Vec in Shared and Distributed Memory", 2016): their rows stay in the nearest
-cache, which is what makes it fast. Threads update the same matrices without locks (F. Niu and
-others, "Hogwild!", 2011).
+cache, which is what makes it fast. Each step starts from what the one before it left, as in
+word2vec. A pair whose |x| is LARGEST or more is passed over, as in word2vec and gensim: what is
+learned is left alone, and a noise node so near is more likely a neighbour. Threads update the
+same matrices without locks (F. Niu and others, "Hogwild!", 2011).
 """
 
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from embedders.node2vec.compiled import GOLDEN, compiled, fast_compiled, stream, unit
 
-LARGEST = 8.0
+LARGEST = 6.0
 STEPS = 4096
 
 
@@ -90,27 +92,31 @@ def draw_noise(
 
 
 @fast_compiled
-def sigmoid_of(x: np.float32, table: NDArray[np.float32]) -> np.float32:
-    """s(x) from the table."""
+def slope(
+    x: np.float32, label: np.float32, rate: np.float32, table: NDArray[np.float32]
+) -> np.float32:
+    """Rate times (label - s(x)), s from the table; 0 beyond its ends."""
     limit = np.float32(LARGEST)
-    inside = min(max(x, -limit), limit)
-    return np.float32(table[int((inside + limit) * np.float32(STEPS / LARGEST))])
+    if x <= -limit or x >= limit:
+        return np.float32(0.0)
+    return np.float32(rate * (label - table[int((x + limit) * np.float32(STEPS / LARGEST))]))
 
 
 @fast_compiled
 def update_six(
-    row: NDArray[np.float32], rows: NDArray[np.float32], steps: NDArray[np.float32],
-    table: NDArray[np.float32], rate: np.float32, label: np.float32,
+    row: NDArray[np.float32], rows: NDArray[np.float32], rates: NDArray[np.float32],
+    table: NDArray[np.float32], label: np.float32,
 ) -> None:  # fmt: skip
-    """One node of a window against six targets, of which the first has the label; zeros pad.
+    """One node of a window against six targets, of which the first has the label.
 
     Written out by hand: the compiler keeps six sums in registers only where it sees six.
 
     Args:
         row: (d,), v of the node, updated.
-        rows, steps: (6, d), u of the targets, and what will be added to them.
+        rows: (6, d), u of the targets, updated.
+        rates: (6,), learning rates of the targets; 0 where there is none.
     """
-    a = b = c = d = e = f = np.float32(0.0)
+    a = b = c = d = e = f = zero = np.float32(0.0)
     for k in range(len(row)):
         x = row[k]
         a += x * rows[0, k]
@@ -119,53 +125,53 @@ def update_six(
         d += x * rows[3, k]
         e += x * rows[4, k]
         f += x * rows[5, k]
-    a = rate * (label - sigmoid_of(a, table))
-    b, c = -rate * sigmoid_of(b, table), -rate * sigmoid_of(c, table)
-    d, e = -rate * sigmoid_of(d, table), -rate * sigmoid_of(e, table)
-    f = -rate * sigmoid_of(f, table)
+    a, b = slope(a, label, rates[0], table), slope(b, zero, rates[1], table)
+    c, d = slope(c, zero, rates[2], table), slope(d, zero, rates[3], table)
+    e, f = slope(e, zero, rates[4], table), slope(f, zero, rates[5], table)
     for k in range(len(row)):
         x = row[k]
         near = a * rows[0, k] + b * rows[1, k] + c * rows[2, k]
         far = d * rows[3, k] + e * rows[4, k] + f * rows[5, k]
-        steps[0, k] += a * x
-        steps[1, k] += b * x
-        steps[2, k] += c * x
-        steps[3, k] += d * x
-        steps[4, k] += e * x
-        steps[5, k] += f * x
+        rows[0, k] += a * x
+        rows[1, k] += b * x
+        rows[2, k] += c * x
+        rows[3, k] += d * x
+        rows[4, k] += e * x
+        rows[5, k] += f * x
         row[k] = x + near + far
 
 
 @fast_compiled
 def update_window(
     weights: Weights, window: NDArray[np.int32], middle: int,
-    rows: NDArray[np.float32], steps: NDArray[np.float32], rate: float,
+    rows: NDArray[np.float32], rates: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """The nodes of a window, but for the middle one, against the targets."""
-    rate_, one, zero = np.float32(rate), np.float32(1.0), np.float32(0.0)
+    one, zero = np.float32(1.0), np.float32(0.0)
     for i in range(len(window)):
         if i != middle:
             row = weights.inner[window[i]]
             for j in range(0, len(rows), 6):
                 label = one if j == 0 else zero
-                update_six(row, rows[j : j + 6], steps[j : j + 6], weights.sigmoid, rate_, label)
+                update_six(row, rows[j : j + 6], rates[j : j + 6], weights.sigmoid, label)
 
 
 @fast_compiled
 def copy_row(
-    source: NDArray[np.float32], row: NDArray[np.float32], step: NDArray[np.float32]
+    source: NDArray[np.float32], row: NDArray[np.float32], before: NDArray[np.float32]
 ) -> None:
-    """Takes a row to work with, and nothing yet to add to it."""
+    """Takes a row to work with, and keeps what it was."""
     for k in range(len(source)):
-        row[k] = source[k]
-        step[k] = 0.0
+        row[k] = before[k] = source[k]
 
 
 @fast_compiled
-def add_row(step: NDArray[np.float32], row: NDArray[np.float32]) -> None:
-    """Adds to a row."""
-    for k in range(len(row)):
-        row[k] += step[k]
+def add_change(
+    row: NDArray[np.float32], before: NDArray[np.float32], goal: NDArray[np.float32]
+) -> None:
+    """Adds what has changed, so that a node drawn twice, or by two threads, keeps both steps."""
+    for k in range(len(goal)):
+        goal[k] += row[k] - before[k]
 
 
 @fast_compiled
@@ -180,7 +186,8 @@ def train_walks(
     """
     d, most = weights.inner.shape[1], -(-(settings.negative + 1) // 6) * 6
     kept, targets = np.empty(walks.shape[1], np.int32), np.empty(most, np.int32)
-    rows, steps = np.zeros((most, d), np.float32), np.zeros((most, d), np.float32)
+    rows, before = np.zeros((most, d), np.float32), np.zeros((most, d), np.float32)
+    rates = np.zeros(most, np.float32)
     for w in range(len(walks)):
         rate = settings.rate + (settings.last_rate - settings.rate) * w / len(walks)
         state = stream(seed, np.uint64(first + w))
@@ -190,11 +197,11 @@ def train_walks(
             reach = 1 + int(unit(state) * settings.window)
             targets[0] = kept[i]
             count, state = draw_noise(weights, settings.negative, targets, state)
-            rows[count:] = 0.0
+            rates[:count], rates[count:] = rate, 0.0
             for j in range(count):
-                copy_row(weights.outer[targets[j]], rows[j], steps[j])
+                copy_row(weights.outer[targets[j]], rows[j], before[j])
             start = max(0, i - reach)
             window = kept[start : min(length, i + reach + 1)]
-            update_window(weights, window, i - start, rows, steps, rate)
+            update_window(weights, window, i - start, rows, rates)
             for j in range(count):
-                add_row(steps[j], weights.outer[targets[j]])
+                add_change(rows[j], before[j], weights.outer[targets[j]])
