@@ -12,16 +12,21 @@ _LEAST_SQUARE, _MOST_SQUARE = 2.0**-80, 2.0**126
 
 def normalize_rows(rows: FloatRows) -> FloatRows:
     """Rows of unit length, float32 (n, d), for all finite rows; zero rows stay zero."""
+    return unit_rows(rows)[0]
+
+
+def unit_rows(rows: FloatRows) -> tuple[FloatRows, NDArray[np.float64]]:
+    """Rows as `normalize_rows` and their lengths as `row_norms`, measured once."""
     squares = _squares(rows)
-    norms = np.sqrt(squares)[:, None]
+    norms = np.sqrt(squares, dtype=np.float64)
+    roots = norms.astype(np.float32)[:, None]
     with np.errstate(over="ignore", invalid="ignore"):
-        unit = np.asarray(rows / np.where(norms > 0, norms, 1), dtype=np.float32)
-    if len(unsafe := _unsafe(squares)):
-        wide = rows[unsafe].astype(np.float64)
-        norms64 = np.sqrt(np.vecdot(wide, wide))[:, None]
-        with np.errstate(invalid="ignore"):
-            unit[unsafe] = wide / np.where(norms64 > 0, norms64, 1)
-    return unit
+        unit = np.asarray(rows / np.where(roots > 0, roots, 1), dtype=np.float32)
+        if len(unsafe := _unsafe(squares)):
+            wide = rows[unsafe].astype(np.float64)
+            norms[unsafe] = lengths = np.sqrt(np.vecdot(wide, wide))
+            unit[unsafe] = wide / np.where(lengths > 0, lengths, 1)[:, None]
+    return unit, norms
 
 
 def row_norms(rows: FloatRows) -> NDArray[np.float64]:

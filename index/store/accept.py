@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embedders.vectors import FloatRows, normalize_rows, row_norms
+from embedders.vectors import FloatRows, row_norms, unit_rows
 from index.columns.table import validate_payload
 from index.errors import InvalidPointError, PointError, QueryError
 from index.names import MAX_ID_BYTES, MODALITY_CODES
@@ -64,14 +64,13 @@ def scale_rows(rows: FloatRows, spec: CollectionSpec, rejected: Rejected) -> Flo
 
     Rejects rows that are not finite and, under cosine, zero rows.
     """
-    norms = row_norms(rows)
+    scaled, norms = unit_rows(rows) if spec.metric.normalizes else (rows, row_norms(rows))
     for position in np.flatnonzero(~np.isfinite(norms)).tolist():
         _reject(rejected, position, "vectors", "the vector is not finite")
-    if not spec.metric.normalizes:
-        return rows
-    for position in np.flatnonzero(norms == 0).tolist():
-        _reject(rejected, position, "vectors", "a zero vector has no cosine")
-    return normalize_rows(rows)
+    if spec.metric.normalizes:
+        for position in np.flatnonzero(norms == 0).tolist():
+            _reject(rejected, position, "vectors", "a zero vector has no cosine")
+    return scaled
 
 
 def _checked_rows(points: Points, dim: int) -> FloatRows:

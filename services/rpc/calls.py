@@ -124,11 +124,14 @@ def _guard_stream(method: MethodDescriptor, behaviour: Stream, observer: MethodO
 
 
 def identify(context: Context) -> None:
-    """Gives a call its id: log lines carry it, and the caller finds it in the trailers."""
-    name = request_ids.request_id(context.invocation_metadata() or ())
+    """Gives a call its id: log lines carry it, and failures tell it."""
+    metadata = context.invocation_metadata() or ()
+    name = request_ids.request_id(metadata)
     # each call is a task of its own: nothing is left of it afterwards
     request_ids.current.set(name)
-    context.set_trailing_metadata(((request_ids.KEY, name),))
+    # trailers cost a call that succeeds 0.1 ms: only who sent an id gets one back
+    if any(key == request_ids.KEY for key, _ in metadata):
+        context.set_trailing_metadata(((request_ids.KEY, name),))
 
 
 async def _decoded_stream(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:

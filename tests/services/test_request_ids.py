@@ -84,7 +84,9 @@ def test_calls_that_succeed_have_one_too(server: LocalServer) -> None:
         stub = CollectionServiceStub(channel)
         request = pb.ListCollectionsRequest()
         _, call = stub.ListCollections.with_call(request, metadata=((KEY, "well-1"),))
+        _, plain = stub.ListCollections.with_call(request)
     assert metadata_of(call)[KEY] == "well-1"
+    assert KEY not in metadata_of(plain)
     (event,) = logged(server, "well-1")
     assert event["code"] == "OK"
 
