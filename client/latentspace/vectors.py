@@ -70,8 +70,11 @@ def as_row(vector: VectorLike, name: str = "vector", space_id: str = "") -> Embe
     """One vector (dim,) as rows (1, dim)."""
     space = common_space([vector, SpaceOnly(space_id)])
     try:
-        # keeps a mask, which is refused below
-        row: NDArray[Any] = np.ma.asanyarray(getattr(vector, "rows", vector))
+        # the usual arrays as they are; all else so that a mask is kept, which is refused below
+        usual = type(vector) in (np.ndarray, Embeddings)
+        row: NDArray[Any] = (
+            np.asanyarray(vector) if usual else np.ma.asanyarray(getattr(vector, "rows", vector))
+        )
     except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidArgumentError(f"{name}: not an array of numbers ({error!s:.80})") from error
     if row.ndim != 1:
