@@ -15,11 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from latentspace import Client
-from latentspace.cli import plugins
 from latentspace.cli.app import app
 from tests.client.fake.world import WORDS, World, vector_of, words_matrix
 
@@ -391,14 +389,3 @@ def test_commands_of_other_distributions(plugged: Run) -> None:
     assert plugged("many", "one", "--number", "4").stdout == "8\n"
     assert plugged("many", "two").returncode == 7
     assert "The second." in plugged("many", "--help").stdout
-
-
-def test_the_server_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [])
-    bare = typer.Typer()
-    bare.callback()(lambda: None)
-    plugins.add_plugins(bare)
-    result = CliRunner().invoke(bare, ["serve", "--listen", "x"])
-    assert result.exit_code == 2
-    assert "pip install ./client '.[all]'" in result.output
-    assert "needs the package" in CliRunner().invoke(bare, ["--help"]).output
